@@ -25,6 +25,7 @@ from privacy.requests import (
     codes,
     deadline,
     excess,
+    export,
     grounds,
     history,
     in_words,
@@ -212,6 +213,7 @@ class RequestAdmin(LetterPages):
                 for one in record.letters.all()
             ],
             "copies": list(record.exports.all()),
+            "damaged": export.damaged(record),
             "holds": held,
             **self._decisions(record, actor),
         }

@@ -238,8 +238,7 @@ def _already(request: Request) -> str:
     """Say what had gone out because of a request."""
     match second.gone_out(request):
         case second.FETCHED:
-            times = second.fetched(request)
-            return f"The copy was fetched {'once' if times == 1 else f'{times} times'}."
+            return f"The copy was fetched {second.how_often(request)}."
         case second.REMOVED:
             return "The removal was begun or carried out."
         case second.CARRIED_OUT:

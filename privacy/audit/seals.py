@@ -22,6 +22,7 @@ from django.db import connection, transaction
 from privacy.audit import encoding, events
 from privacy.audit.chains import AUDIT, Chain, for_each
 from privacy.audit.models import ChainFloor
+from privacy.files import regular
 from privacy.work.broken import Findings, spared
 
 BATCH = 5000
@@ -132,7 +133,7 @@ def checkpoint(*, now: datetime, chain: Chain = AUDIT) -> dict[str, Any] | None:
         return None
     path = file(chain)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = regular.descriptor(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with os.fdopen(descriptor, "r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         lines = stream.read().splitlines()
@@ -175,8 +176,19 @@ def sign_all(*, now: datetime, chains: Sequence[Chain]) -> bool:
 
 def checkpoints(chain: Chain = AUDIT) -> list[dict[str, Any] | None]:
     """Return all checkpoints on file, oldest first; None stands for a line that cannot be read."""
-    path = file(chain)
-    return [_parsed(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    return [_parsed(line) for line in lines(chain)]
+
+
+def lines(chain: Chain = AUDIT) -> list[bytes]:
+    """Return the lines of the file of checkpoints as they stand there, none without one; an empty one, which nobody can
+    read, for what is no file."""
+    try:
+        with regular.opened_bytes(file(chain)) as stream:
+            return stream.read().splitlines()
+    except FileNotFoundError:
+        return []
+    except regular.NotRegular:
+        return [b""]
 
 
 def chained(lines: list[bytes]) -> bool:

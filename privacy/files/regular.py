@@ -10,6 +10,7 @@ import io
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 
 class NotRegular(OSError):
@@ -22,11 +23,22 @@ class NotRegular(OSError):
 def opened(path: str | Path, *, encoding: str = "utf-8", newline: str | None = None) -> io.TextIOWrapper:
     """Return the file, open for reading as text. Raises OSError where it cannot be read,
     NotRegular for what is no file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+    return open(descriptor(path), encoding=encoding, newline=newline)
+
+
+def opened_bytes(path: str | os.PathLike[str]) -> BinaryIO:
+    """Return the file, open for reading as bytes. Raises as `opened` does."""
+    return open(descriptor(path), "rb")
+
+
+def descriptor(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
+    """Return a descriptor of the file, made with mode 0600 where `flags` say that it is to be made. Raises as `opened`
+    does."""
+    found = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
         raise NotRegular
-    return open(descriptor, encoding=encoding, newline=newline)
+    return found
 
 
 def text(path: str | Path) -> str:

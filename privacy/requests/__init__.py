@@ -36,7 +36,8 @@ Carrying out
     broker      wakes a worker by name, and what fell asleep
     execute     one step at a time, under a lock; `begin` what comes before the first one
     erasure     how a record ends; `ended` when and by what it did
-    export      the copy of everything; `contents` what stands in it, `copypage` its page; `paper` the copy by post
+    export      the copy of everything; `archive` writes it, `contents` what stands in it, `copypage` its page
+    given_out   what of a copy was begun to be fetched, and fetched; `paper` the copy by post
     tombstones  what the ledger keeps
 
 Answering

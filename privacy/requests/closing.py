@@ -20,6 +20,7 @@ from privacy.requests import (
     answer,
     bound,
     export,
+    given_out,
     history,
     paper,
     procedures,
@@ -51,9 +52,13 @@ def close(request: Request, now: datetime) -> Result:
         return wait
     if request.procedure.gives:
         copy = export.live(request)
-        if copy is None:
+        if copy is None and not given_out.is_fetched(request) and export.damaged(request) is not None:
+            if request.subject_id is None:  # nothing is left of which another one could be made
+                raise export.CopyDamaged
+            copy = export.build(request, now=now)
+        if copy is None and export.damaged(request) is None:
             export.require_end(request)
-        if copy is not None and not copy.downloads and copy.expires_at > now:
+        if copy is not None and copy.expires_at > now and not given_out.is_fetched(request):
             return Wait(copy.expires_at)
         if request.subject_id is None:  # everything else about the person was erased meanwhile
             letters.burn_given(_own(request), now=now)

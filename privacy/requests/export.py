@@ -8,21 +8,16 @@ by piece. A copy that failed half-way is deleted and made again.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
-import json
 import os
 import secrets
 import stat
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -32,28 +27,20 @@ from django.db.models import F, Q
 
 from privacy import audit, gate, vault
 from privacy.actor import Actor
-from privacy.calendar import company_day
 from privacy.files import regular
 from privacy.gate import log
-from privacy.gate.context import current
 from privacy.requests import (
-    addresses,
-    assessment,
-    authorities,
+    archive,
     bound,
-    contents,
-    copypage,
+    given_out,
     procedures,
     sight,
     waits,
 )
-from privacy.requests.contents import Verdicts
 from privacy.requests.models import PATH, Export, Request
-from privacy.requests.states import BEGUN_STATES
-from privacy.retention import jurisdiction
-from privacy.retention.models import Decision
-from privacy.retention.verdict import Verdict
+from privacy.requests.states import BEGUN_STATES, State
 from privacy.vault import stream
+from privacy.vault.results import KeyMissing, VaultError
 from privacy.work import apart
 from privacy.work.broken import Findings, spared
 
@@ -63,17 +50,17 @@ LIVES = bound.LIVES
 SUFFIX = ".sealed"
 LABEL = "privacy.export"
 ENVELOPE = bound.FILE
-#: Of data.json. 1 (until 0.1): the explanations of Art. 15 before the data, links without the numbers they lead to.
-FORMAT = 2
 # A file without a row that is older than any build is left over from a killed worker.
 ORPHAN_AFTER = timedelta(hours=2)
-NOBODY = UUID(int=0)
-CHUNK = 1_000
 
 
 class NoCopy(Exception):
     """There is no copy to fetch: not built yet, expired or erased, not the one that the site made for this request, or
     a second person has to look first."""
+
+
+class CopyDamaged(NoCopy):
+    """The file of the copy is damaged, or is there no more: it is made anew."""
 
 
 class _Counted(io.RawIOBase):
@@ -112,6 +99,8 @@ def build(request: Request, *, now: datetime) -> Export:
     there = live(request)
     if there is not None and bound.is_file_of(there, request.owner_id):
         return there
+    if request.subject_id is None:
+        raise NoCopy
     _put_aside(request, now)
     export = Export(request=request, path=secrets.token_hex(16) + SUFFIX, expires_at=now + LIVES)
     target = _file(export)
@@ -120,7 +109,7 @@ def build(request: Request, *, now: datetime) -> Export:
             os.chmod(target, 0o600)
             with stream.SealedWriter(file, export.pk, envelope=ENVELOPE, owner=request.vault_owner()) as sealed:
                 counted = _Counted(sealed)
-                _write(counted, request, now)
+                archive.write(counted, request, now)
             file.flush()
             os.fsync(file.fileno())
         export.size, export.sha256, export.built_at = counted.size, counted.sha256, now
@@ -150,8 +139,35 @@ def require_end(request: Request) -> None:
         raise bound.NotOurs
 
 
+def damaged(request: Request) -> Export | None:
+    """Return the copy of this request, in its week, whose row says what the site wrote and whose file is damaged, is no
+    file or is gone; else None. It is nowhere called ready, and answers nothing."""
+    rows = Export.objects.filter(request=request, deleted_at=None)
+    return next((one for one in rows if _is_ours(one) and _is_damaged(one)), None)
+
+
+def _is_ours(export: Export) -> bool:
+    return export.built_at is not None and bound.is_our_file(export)
+
+
 def _is_whole(export: Export) -> bool:
-    return export.built_at is not None and bound.is_our_file(export) and _file(export).exists()
+    if not _is_ours(export):
+        return False
+    try:
+        stream.look(_file(export), export.pk)
+    except (VaultError, OSError, NoCopy):
+        return False
+    return True
+
+
+def _is_damaged(export: Export) -> bool:
+    try:
+        stream.look(_file(export), export.pk)
+    except (stream.StreamDamaged, KeyMissing, regular.NotRegular, FileNotFoundError):
+        return True
+    except (VaultError, OSError, NoCopy):  # ended, or out of reach: that says nothing about the file
+        return False
+    return False
 
 
 def _put_aside(request: Request, now: datetime) -> None:
@@ -163,32 +179,35 @@ def _put_aside(request: Request, now: datetime) -> None:
 
 
 def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal") -> tuple[str, Iterator[bytes]]:
-    """Return a file name and the ZIP's bytes as a stream; counted, audited and in the person's access log. Raises
-    NoCopy.
+    """Return a file name and the ZIP's bytes as a stream: in the person's access log before the first byte, counted and
+    audited as fetched after the last. Raises NoCopy, and CopyDamaged for one that is made anew now.
 
     The stream enters the gate by itself: give it to StreamingHttpResponse as it is. Who may fetch has been decided by
     `sight.require_sight`, which this asks again. Raises NotYours.
     """
     sight.require_sight(request, actor)
+    if not waits.is_undecided(request) and (found := damaged(request)) is not None and found.expires_at > now:
+        _note_damage(found, now)
+        raise CopyDamaged
     with transaction.atomic():
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
         if export is None or not _is_whole(export) or waits.is_undecided(request):
             raise NoCopy
         if not (bound.is_ours(request) and bound.is_file_of(export, request.owner_id)):
             raise NoCopy
-        Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
-        _wait_no_more(request, now)
-        audit.record(
-            "copy.fetched",
-            actor=actor,
-            now=now,
-            subject=request.subject_id,
-            reference=request.reference,
-            reason=f"{via}: {actor.reason}" if actor.reason else via,
-        )
+        given_out.begin(request, actor=actor, now=now, via=via)
         # The file is opened by its own key, past the envelopes: so its opening is noted here.
         log.write([log.Opening(actor, request.vault_owner(), {f"{LABEL}/{ENVELOPE}": [export.pk]})], now=now)
-    return f"{request.reference}.zip", gate.streaming(actor, content(export))
+    return f"{request.reference}.zip", gate.streaming(actor, _handed_out(export, request, actor, now, via))
+
+
+def _handed_out(export: Export, request: Request, actor: Actor, now: datetime, via: str) -> Iterator[bytes]:
+    yield from content(export, now=now)
+    # Asked for what comes after the last piece, the server has given that out.
+    with transaction.atomic():
+        Export.objects.filter(pk=export.pk).update(downloads=F("downloads") + 1)
+        given_out.fetched(request, actor=actor, now=now, via=via)
+        _wait_no_more(request, now)
 
 
 def left(request: Request, *, now: datetime) -> list[Export]:
@@ -228,12 +247,33 @@ def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
 
 def _wait_no_more(request: Request, now: datetime) -> None:
     """Wake a request that only waits until its copy was fetched, or is gone."""
-    Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name).update(next_action_at=now)
+    waiting = Request.objects.filter(pk=request.pk, step=procedures.CLOSE.name)
+    waiting.exclude(state=State.PARKED).update(next_action_at=now)
 
 
-def content(export: Export) -> Iterator[bytes]:
-    """Yield the ZIP of a copy piece by piece; who may have it was decided before."""
-    return stream.read(_file(export), export.pk)
+def content(export: Export, *, now: datetime) -> Iterator[bytes]:
+    """Yield the ZIP of a copy piece by piece; who may have it was decided before. Raises what `stream.read` raises; one
+    that is damaged on the way is given out to nobody any more."""
+    try:
+        yield from stream.read(_file(export), export.pk)
+    except stream.StreamDamaged:
+        with suppress(OSError):
+            _file(export).unlink(missing_ok=True)  # head and end of it may be whole
+        _note_damage(export, now)
+        raise
+
+
+def _note_damage(export: Export, now: datetime) -> None:
+    """Write down that a copy is damaged, once, and wake its request, which has it made anew if it waits for it."""
+    request = export.request
+    logger.error("copy.damaged", copy=str(export.pk), request=str(request.pk))
+    with transaction.atomic():
+        if not audit.told_of(["copy.damaged"], [(LABEL, export.pk)]):
+            audit.record(
+                "copy.damaged", actor=None, now=now, subject=request.subject_id, record=(LABEL, export.pk),
+                reference=request.reference,
+            )  # fmt: skip
+        _wait_no_more(request, now)
 
 
 def delete(export: Export, *, now: datetime) -> None:
@@ -321,155 +361,3 @@ def _file(export: Export) -> Path:
     if not PATH.fullmatch(export.path):
         raise NoCopy
     return folder() / export.path
-
-
-# Writing --------------------------------------------------------------------------------------------------------------
-
-
-def _write(out: io.IOBase, request: Request, now: datetime) -> None:
-    if request.subject_id is None:
-        raise NoCopy
-    if request.is_about_records:
-        kinds = contents.kinds_of(addresses.records_of(request))
-        verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
-        # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are
-        # opened past the gate, exactly these, and the log is written first.
-        _check_owners(kinds, None)
-        _note(kinds, now)
-        with vault.internal():
-            _archive(out, request, kinds, verdicts, now)
-        return
-    kinds = contents.kinds(request.subject_id)
-    for kind in kinds:
-        if kind.declaration.model is Decision:
-            # What this request decided is the copy itself: one line for each record that stands in it anyway.
-            kind.rows = kind.rows.exclude(request=request)
-            kind.count = kind.rows.count()
-    kinds = [kind for kind in kinds if kind.count]
-    _check_owners(kinds, ("subject", request.subject_id))
-    verdicts = _alike(assessment.assess_all(request.subject_id, today=company_day(now), asked=False))
-    _archive(out, request, kinds, verdicts, now)
-
-
-def _check_owners(kinds: list[contents.Kind], owner: vault.keys.Owner | None) -> None:
-    """Raise bound.NotOurs where the key store says of a record of the copy that it is not `owner`'s.
-
-    Without one it is to be whose its row says. With one no row is read: a broken one keeps nobody from the copy.
-    """
-    for kind in kinds:
-        if not issubclass(kind.declaration.model, vault.SealedModel):
-            continue
-        rows = kind.rows.order_by("pk")
-        some: Iterator[tuple[UUID, vault.keys.Owner]]
-        if owner is not None:
-            some = ((pk, owner) for pk in rows.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
-        else:
-            some = ((row.pk, row.vault_owner()) for row in rows)
-        while part := dict(islice(some, CHUNK)):
-            bound.require_owners(part)
-
-
-def _note(kinds: list[contents.Kind], now: datetime) -> None:
-    """Write into the access log that these records are opened for a copy, for each owner of them."""
-    actor = current()
-    opened: dict[tuple[str, UUID | None], dict[str, list[UUID]]] = {}
-    for kind in kinds:
-        for row in kind.rows:
-            of_owner = opened.setdefault(row.vault_owner(), {})
-            for envelope in kind.declaration.held(row):
-                of_owner.setdefault(f"{kind.label}/{envelope}", []).append(row.pk)
-    if actor is not None:
-        log.write([log.Opening(actor, owner, records) for owner, records in opened.items()], now=now)
-
-
-def _archive(out: io.IOBase, request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> None:
-    with zipfile.ZipFile(cast("IO[bytes]", out), "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-        with _member(archive, "index.html", now) as file:
-            for piece in copypage.written(request, kinds, verdicts, now=now):
-                file.write(piece.encode())
-        with _member(archive, "README.txt", now) as file:
-            file.write(copypage.readme(request, kinds).encode())
-        with _member(archive, "data.json", now) as file:
-            for piece in _json(request, kinds, verdicts, now):
-                file.write(piece.encode())
-        for kind in kinds:
-            with _member(archive, kind.file_name, now) as file:
-                for table in _csv(kind, verdicts):
-                    file.write(table)
-
-
-def _member(archive: zipfile.ZipFile, name: str, now: datetime) -> IO[bytes]:
-    member = zipfile.ZipInfo(name, date_time=now.timetuple()[:6])
-    member.compress_type = zipfile.ZIP_DEFLATED
-    member.external_attr = 0o600 << 16
-    return archive.open(member, "w", force_zip64=True)
-
-
-def _alike(verdicts: Iterable[Verdict]) -> Verdicts:
-    """Return by record how long its data are kept when nobody asks for their removal (Art. 15(1)(d)).
-
-    Most records of a person are judged alike: they share one verdict, so that very many need little memory.
-    """
-    by_record: Verdicts = {}
-    shared: dict[Verdict, Verdict] = {}
-    for verdict in verdicts:
-        alike = replace(verdict, record_id=NOBODY)
-        by_record[verdict.record_id] = (*by_record.get(verdict.record_id, ()), shared.setdefault(alike, alike))
-    return by_record
-
-
-def _json(request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> Iterator[str]:
-    """Yield data.json: the same as the page, for programs (docs/schemas/copy.json)."""
-    head = {
-        "format": FORMAT,
-        "reference": request.reference,
-        "made_at": now.isoformat(),
-        "controller": dict(settings.COMPANY),
-        "rights": [jurisdiction.told(one, request.country) for one in contents.RIGHTS],
-        "complaint": authorities.complaint(request.country, request.region),
-        "automated_decisions": jurisdiction.told(contents.AUTOMATED, request.country),
-        "transfers": jurisdiction.told(contents.TRANSFERS, request.country),
-        "files": copypage.files(kinds),
-        "kinds": [
-            {
-                "label": k.label,
-                "title": k.title,
-                "life": k.declaration.life,
-                "table": k.file_name,
-                **k.facets(),
-            }
-            for k in kinds
-        ],
-    }
-    yield json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "records": ['
-    separator = "\n"
-    for kind in kinds:
-        for row in contents.rows(kind, verdicts):
-            record = {
-                "label": row.label,
-                "record": row.id,
-                "title": row.title,
-                "values": row.values,
-                "kept": [{**k, "until": k["until"].isoformat() if k["until"] else None} for k in row.kept],
-            }
-            yield separator + "  " + json.dumps(record, ensure_ascii=False)
-            separator = ",\n"
-    yield "\n ]\n}\n"
-
-
-def _csv(kind: contents.Kind, verdicts: Verdicts) -> Iterator[bytes]:
-    """Yield one table, line by line; UTF-8 with a mark, so that spreadsheets read it right."""
-    yield _line(["\ufeffrecord", *(contents.cell(_head(column)) for column in kind.columns)])
-    for row in contents.rows(kind, verdicts):
-        yield _line([row.id, *(contents.cell(row.values[column.title], column.words) for column in kind.columns)])
-
-
-def _head(column: contents.Column) -> str:
-    """Return the head of a column: its title, and of one with codes what they are codes of."""
-    return f"{column.title} ({column.code})" if column.code else column.title
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue().encode()

@@ -90,7 +90,7 @@ def page(letter: Letter, *, actor: Actor, now: datetime) -> Iterator[bytes]:
     Raises NotYours, export.NoCopy.
     """
     copy = _taken(letter, PRINTED, actor=actor, now=now)
-    return gate.streaming(actor, first_member(export.content(copy)))
+    return gate.streaming(actor, first_member(export.content(copy, now=now)))
 
 
 def archive(letter: Letter, *, actor: Actor, now: datetime) -> tuple[str, Iterator[bytes]]:
@@ -101,7 +101,7 @@ def archive(letter: Letter, *, actor: Actor, now: datetime) -> tuple[str, Iterat
     """
     copy = _taken(letter, ON_STICK, actor=actor, now=now)
     name = f"{letter.request.reference}.zip" if letter.request else "copy.zip"
-    return name, gate.streaming(actor, export.content(copy))
+    return name, gate.streaming(actor, export.content(copy, now=now))
 
 
 def _taken(letter: Letter, what: str, *, actor: Actor, now: datetime) -> Export:
@@ -141,7 +141,9 @@ def require_in_envelope(letter: Letter, request: Request, *, now: datetime) -> N
     more."""
     copy = export.live(request)
     if copy is None or copy.expires_at <= now:
-        raise NotAllowed("The copy of this letter is not there any more: its week is over. Do not post it.")
+        raise NotAllowed(
+            "The copy of this letter is not there any more: its week is over, or its file is damaged. Do not post it."
+        )
     if not _was_taken(request, letter, copy):
         raise NotAllowed("The copy goes with this letter: first print it, or take it for a USB stick.")
 

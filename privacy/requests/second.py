@@ -26,6 +26,7 @@ from privacy.requests import (
     clock,
     deadline,
     export,
+    given_out,
     history,
     links,
     offering,
@@ -206,7 +207,7 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
 
 def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: datetime) -> None:
     """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
-    to, times = addresses.address_for_answer(request, now=now), fetched(request)
+    to = addresses.address_for_answer(request, now=now)
     with vault.internal():
         others = people.ask().others(request.subject_id, to) if request.subject_id else []
     for number, address in enumerate([to, *others]):
@@ -218,7 +219,7 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
                 "is_out": bool(out),
                 "was_fetched": out == FETCHED,
                 "was_removed": out == REMOVED,
-                "times": gettext("once") if times == 1 else gettext("%s times") % times,
+                "times": how_often(request),
             },
             key=f"{writing.NOT_YOU}:{request.pk}:{now:%Y%m%d%H%M%S}:{number}",
             request=request,
@@ -244,8 +245,16 @@ def gone_out(request: Request) -> str:
 
 
 def fetched(request: Request) -> int:
-    """Return how often a copy of this request was fetched."""
-    return sum(request.exports.values_list("downloads", flat=True))
+    """Return how often a copy of this request was fetched, wholly or in part."""
+    return given_out.times(request)
+
+
+def how_often(request: Request) -> str:
+    """Return the same in words."""
+    times = fetched(request)
+    said = gettext("once") if times == 1 else gettext("%s times") % times
+    is_whole = times <= sum(request.exports.values_list("downloads", flat=True))
+    return said if is_whole else gettext("%s, wholly or in part") % said
 
 
 def possible_breaches() -> QuerySet[Request]:

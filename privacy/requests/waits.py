@@ -19,7 +19,7 @@ from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, clock, history, links, questions, writing
+from privacy.requests import addresses, clock, given_out, history, links, questions, writing
 from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
 from privacy.requests.states import OPEN_STATES
 from privacy.work.broken import Findings, spared
@@ -186,8 +186,8 @@ def login_given_back(subject: UUID, *, since: datetime, actor: Actor, now: datet
         asked += 1
     theirs = OneTimeLink.objects.filter(request__owner_id=subject, created_at__gte=since, used_at=None)
     theirs.exclude(purpose=OneTimeLink.Purpose.NOT_ME).filter(expires_at__gt=now).update(expires_at=now)
-    fetched = Export.objects.filter(request__owner_id=subject, built_at__gte=since, downloads__gt=0)
-    return asked, fetched.count()
+    made = Export.objects.filter(request__owner_id=subject, built_at__gte=since).select_related("request")
+    return asked, given_out.copies(made)
 
 
 def record_changes(

@@ -21,6 +21,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from privacy.files import regular
 from privacy.restore.models import LedgerCopy
 from privacy.vault import ring
 
@@ -49,7 +50,7 @@ def last() -> UUID | None:
     Raises FileBroken, and FileUnreadable for a file that is there and out of reach.
     """
     try:
-        with path().open("rb") as stream:
+        with regular.opened_bytes(path()) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(size - TAIL, 0))
             lines = _whole(stream.read())
@@ -65,7 +66,7 @@ def read() -> Iterator[LedgerCopy]:
     one."""
     before = GENESIS
     try:
-        with path().open("rb") as stream:
+        with regular.opened_bytes(path()) as stream:
             for raw in stream:
                 if not raw.endswith(b"\n"):
                     return  # a process died while it wrote: the next one takes the rest away
@@ -95,7 +96,7 @@ def append(copies: Iterable[LedgerCopy], *, goes_on_from: Callable[[UUID], bool]
     """
     try:
         path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path(), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = regular.descriptor(path(), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise FileUnreadable from error
     count = 0

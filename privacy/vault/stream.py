@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 from uuid import UUID
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from privacy.files import regular
 from privacy.vault.envelope import context, key_bytes
 from privacy.vault.keystore import keys
 from privacy.vault.results import Erased, KeyMissing, RecordErased, VaultError
@@ -116,30 +116,54 @@ def read(path: str | os.PathLike[str], record_id: UUID, envelope: str = "export"
     """Yield the plaintext of a sealed file, chunk by chunk.
 
     Raises StreamDamaged at the chunk that is not what was written, RecordErased when its key was destroyed,
-    KeyMissing when there is none. The caller has decided who may read it, and has recorded it.
+    KeyMissing when there is none, OSError for what cannot be read or is no file. The caller has decided who may read
+    it, and has recorded it.
     """
-    with Path(path).open("rb") as file:
-        header = file.read(_HEADER)
-        if len(header) != _HEADER or not header.startswith(MAGIC):
-            raise StreamDamaged("Not a sealed file.")
-        number = int.from_bytes(header[5:13], "big", signed=True)
-        key = keys.load([(number, record_id, envelope)]).get(number)
-        if isinstance(key, Erased):
-            raise RecordErased("The key of this file was destroyed.")
-        if key is None:
-            raise KeyMissing("The key of this file is not in the key store.")
-        if not isinstance(key, keys.OpenKey):
-            raise StreamDamaged("The file belongs to another record.")
-        bound = context(LABEL, envelope) + record_id.bytes + header[5:13]
-        cipher = _chunk_cipher(key, header[13:], bound)
+    with regular.opened_bytes(path) as file:
+        cipher, bound = _begun(file, record_id, envelope)
         chunk = file.read(CHUNK + _TAG)
         count = 0
         while True:
             following = file.read(CHUNK + _TAG)
-            try:
-                yield cipher.decrypt(_nonce(count, not following), chunk, bound)
-            except InvalidTag:
-                raise StreamDamaged("The sealed file was cut short or altered.") from None
+            yield _opened(cipher, count, not following, chunk, bound)
             if not following:
                 return
             chunk, count = following, count + 1
+
+
+def look(path: str | os.PathLike[str], record_id: UUID, envelope: str = "export") -> None:
+    """Look whether head and last chunk of a sealed file are those that were written, and whether it has the length that
+    it had: what was cut short, or is another file, is found without reading it all.
+
+    Raises what `read` raises.
+    """
+    with regular.opened_bytes(path) as file:
+        cipher, bound = _begun(file, record_id, envelope)
+        size = os.fstat(file.fileno()).st_size - _HEADER
+        count = max(-(-size // (CHUNK + _TAG)) - 1, 0)
+        file.seek(_HEADER + count * (CHUNK + _TAG))
+        _opened(cipher, count, True, file.read(CHUNK + _TAG), bound)
+
+
+def _begun(file: BinaryIO, record_id: UUID, envelope: str) -> tuple[AESGCM, bytes]:
+    """Read the head of a file; return the cipher of its chunks, and to what they are bound."""
+    header = file.read(_HEADER)
+    if len(header) != _HEADER or not header.startswith(MAGIC):
+        raise StreamDamaged("Not a sealed file.")
+    number = int.from_bytes(header[5:13], "big", signed=True)
+    key = keys.load([(number, record_id, envelope)]).get(number)
+    if isinstance(key, Erased):
+        raise RecordErased("The key of this file was destroyed.")
+    if key is None:
+        raise KeyMissing("The key of this file is not in the key store.")
+    if not isinstance(key, keys.OpenKey):
+        raise StreamDamaged("The file belongs to another record.")
+    bound = context(LABEL, envelope) + record_id.bytes + header[5:13]
+    return _chunk_cipher(key, header[13:], bound), bound
+
+
+def _opened(cipher: AESGCM, number: int, last: bool, chunk: bytes, bound: bytes) -> bytes:
+    try:
+        return cipher.decrypt(_nonce(number, last), chunk, bound)
+    except InvalidTag:
+        raise StreamDamaged("The sealed file was cut short or altered.") from None

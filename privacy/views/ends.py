@@ -64,6 +64,12 @@ def of_copy(about: Request, *, now: datetime) -> str:
     return "The copy has been destroyed before its seven days were over, because you wanted that."
 
 
+def is_damaged(about: Request, *, now: datetime) -> bool:
+    """Say whether the file of a copy that could be fetched now is damaged, or is there no more."""
+    found = export.damaged(about) if about.procedure.gives else None
+    return found is not None and found.expires_at > now
+
+
 def _why(refusal: Mapping[str, str], is_unreadable: bool) -> tuple[str, ...]:
     if not refusal:
         return () if is_unreadable else (IN_LETTER,)
@@ -90,7 +96,6 @@ def _gone_out(about: Request) -> tuple[str, ...]:
         return ("The removal had been begun or carried out before that. What was removed cannot be brought back.",)
     if not about.procedure.gives:
         return ("What was asked had been begun or carried out before that.",) if second.gone_out(about) else ()
-    if times := second.fetched(about):
-        how_often = "once" if times == 1 else f"{times} times"
-        return (f"A copy had been fetched before that, {how_often}. It cannot be fetched again.",)
+    if second.fetched(about):
+        return (f"A copy had been fetched before that, {second.how_often(about)}. It cannot be fetched again.",)
     return ("No copy had been fetched.",)

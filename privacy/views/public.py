@@ -143,7 +143,11 @@ def outcome(request: HttpRequest) -> HttpResponse:
         "steps": words.steps(about, reading.show(about)),
     }
     about.needs_second = how_far["needs_second"]
+    is_damaged = ends.is_damaged(about, now=now) and not how_far["needs_second"]
+    if is_damaged and not request.user.is_authenticated:
+        person.remember_proof(request, about, "", went_to.stands_on_code(about, code))
     ended = {
+        "copy_is_damaged": is_damaged,
         "end": ends.of_request(about, found["refusal"]),
         "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),
     }

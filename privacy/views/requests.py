@@ -104,6 +104,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     copy = export.live(about) if about.procedure.gives and not still["needs_second"] else None
     copy = copy if copy and copy.expires_at > now else None
     copy_ended = "" if still["needs_second"] else ends.of_copy(about, now=now)
+    is_damaged = ends.is_damaged(about, now=now) and not still["needs_second"]
     lines = _lines(about, actor, now)
     is_as_planned = not lines.get("is_not_as_planned", False)
     is_running = about.state in RUNNING and is_as_planned
@@ -112,6 +113,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
         "copy": copy,
         "copy_ended": copy_ended,
+        "copy_is_damaged": is_damaged,
         "steps": words.steps(about, reading.show(about)),
         "is_under_way": is_running and not (copy or copy_ended or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,
@@ -278,6 +280,11 @@ def request_export(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     """Stream the copy to its person: unsealed on the way, counted and audited (Art. 15(3))."""
     try:
         name, chunks = export.fetch(about, actor=actor, now=timezone.now())
+    except export.CopyDamaged:
+        messages.warning(
+            request, "The copy cannot be fetched: its file is damaged, or is there no more. Our staff see that, too."
+        )
+        return redirect("request", pk=about.pk)
     except export.NoCopy:
         messages.warning(
             request,

@@ -29,7 +29,7 @@ from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor, matrix
 from privacy.gate.system import system
 from privacy.models import AccessEntry, Export, Request
-from privacy.requests import contents, execute, export
+from privacy.requests import archive, contents, execute, export
 from privacy.requests.states import Channel
 from privacy.vault import Masked, SealedModel, SealedQuerySet
 from tests import factories, pages
@@ -206,7 +206,7 @@ def written(house: House, actor: Actor) -> dict[str, str]:
     with gate.acting(actor):
         for kind in contents.kinds(house.world.bob.subject):
             for name, write in (
-                ("csv", lambda kind: b"".join(export._csv(kind, {})).decode()),
+                ("csv", lambda kind: b"".join(archive._csv(kind, {})).decode()),
                 ("json", lambda kind: json.dumps([row.values for row in contents.rows(kind, {})])),
             ):
                 try:

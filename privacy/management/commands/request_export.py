@@ -12,6 +12,7 @@ from django.utils import timezone
 from privacy.gate.system import system, system_actor
 from privacy.management.one_request import RequestCommand, named
 from privacy.requests import export
+from privacy.vault import stream
 from privacy.work import progress
 
 
@@ -47,6 +48,13 @@ class Command(RequestCommand):
                     for chunk in chunks:
                         size += file.write(chunk)
                         progress.tell("bytes written", size)
+        except (export.CopyDamaged, stream.StreamDamaged):
+            out.unlink(missing_ok=True)
+            raise CommandError(
+                "The copy cannot be written: its file is damaged, or is there no more. Where its request waits for it a "
+                "new one is made: type this again in some minutes.",
+                returncode=1,
+            ) from None
         except export.NoCopy:
             out.unlink(missing_ok=True)
             raise CommandError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -11,9 +13,11 @@ from django.test import override_settings
 
 from accounts import csvfile
 from ilt_site import startup
+from privacy.audit import AUDIT, seals
 from privacy.files import regular
+from privacy.restore import signed_file
 from privacy.retention import rules
-from privacy.vault import ring
+from privacy.vault import ring, stream
 
 
 @pytest.fixture(params=["pipe", "zeros", "folder", "link to a pipe"])
@@ -28,8 +32,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_what_is_no_file_is_refused_at_once(place: Path) -> None:
-    with pytest.raises(regular.NotRegular, match="it is not a regular file"):
-        regular.opened(place)
+    for opened in (regular.opened, regular.opened_bytes):
+        with pytest.raises(regular.NotRegular, match="it is not a regular file"):
+            opened(place)
+    for read in (stream.read, stream.look):
+        with pytest.raises(regular.NotRegular):
+            list(read(place, uuid4()) or ())
 
 
 def test_a_file_is_read_also_by_a_link(tmp_path: Path) -> None:
@@ -52,6 +60,19 @@ def test_the_start_is_refused(place: Path) -> None:
     with override_settings(KEY_RING_FILE=str(place)):
         (found,) = startup._key_ring()
     assert found.msg == f"The key ring {place} cannot be read (it is not a regular file)."
+
+
+@pytest.mark.django_db
+def test_neither_log_nor_ledger_waits_for_a_pipe(tmp_path: Path, settings: Any) -> None:
+    settings.CHECKPOINT_DIR = str(tmp_path)
+    for path in (seals.file(AUDIT), signed_file.path()):
+        os.mkfifo(path, 0o600)
+        with pytest.raises(regular.NotRegular):
+            regular.descriptor(path, os.O_RDWR | os.O_CREAT)
+    assert seals.checkpoints() == [None], "a line that nobody can read"
+    for act in (signed_file.last, lambda: list(signed_file.read()), lambda: signed_file.append([], goes_on_from=bool)):
+        with pytest.raises(signed_file.FileUnreadable):
+            act()
 
 
 def test_the_schedule_is_refused(place: Path) -> None:

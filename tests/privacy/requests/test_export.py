@@ -20,7 +20,7 @@ from orders.models import Order
 from privacy import audit, datamap, gate
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
-from privacy.requests import assessment, contents, export, services, sight, steps
+from privacy.requests import archive, assessment, contents, export, services, sight, steps
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
 from privacy.retention.verdict import Verdict
@@ -323,7 +323,7 @@ def test_ten_times_the_records_need_as_many_queries_per_record(alice, django_ass
         )
         with django_assert_max_num_queries(500) as seen, system("export", subject=alice.subject_id):
             sink = io.BytesIO()
-            export._write(sink, request, NOW)
+            archive.write(sink, request, NOW)
         return len(seen)
 
     factories.address(alice)

@@ -3,21 +3,25 @@ there, and none outlives its week."""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from accounts import upgrades
 from accounts.models import Customer
-from privacy import vault
-from privacy.requests import bound, export
+from privacy import audit, vault
+from privacy.requests import bound, closing, export, given_out, second
 from privacy.requests.models import Export, Request
 from privacy.requests.states import State
+from privacy.vault import stream
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
+from tests import factories, pages
 from tests.asked import NOW, Clock, filed, run
 from tests.factories import as_customer
 
@@ -86,6 +90,71 @@ def test_a_copy_whose_file_is_gone_is_none(alice) -> None:
     assert export.live(request) is None and export.left(request, now=NOW) == []
     with pytest.raises(export.NoCopy):
         fetched(request)
+
+
+def test_a_damaged_copy_is_called_ready_nowhere_answers_nothing_and_is_made_anew(alice) -> None:
+    request = made(alice)
+    copy = Export.objects.get()
+    file, browser = export.folder() / copy.path, pages.signed_in(alice.user, again=True)
+    sealed = file.read_bytes()
+    here, clerk = (
+        f"/privacy/requests/{request.pk}/",
+        pages.signed_in(factories.staff("pat", roles=("privacy",)), again=True),
+    )
+    with time_machine.travel(NOW, tick=False):
+        for content in (b"", sealed[:-1], sealed[: len(sealed) // 2], b"x" * len(sealed), sealed + b"x", None):
+            file.unlink()
+            os.mkfifo(file) if content is None else file.write_bytes(content)
+            said = pages.check(browser.get(here))
+            assert "Your copy cannot be fetched" in said and "Your copy is ready" not in said
+            assert export.left(request, now=NOW) == [] and not export.has_left(alice.subject_id, now=NOW)
+            staff = pages.read(clerk.get(f"/admin/privacy/request/{request.pk}/change/", follow=True))
+            assert "cannot be fetched: its file is damaged" in staff
+        assert browser.post(f"{here}export/").status_code == 302
+        copy.refresh_from_db()
+        told = audit.history(reference=request.reference)
+        assert copy.downloads == 0 and not told.filter(action__in=("copy.begun", "copy.fetched")).exists()
+        assert told.filter(action="copy.damaged").count() == 1
+        run(request)
+        assert request.state == State.REPLIED and export.live(request) is not None
+        assert "Your copy is ready" in pages.check(browser.get(here))
+        copy.refresh_from_db()
+        assert copy.deleted_at is not None and fetched(request) == Export.objects.get(deleted_at=None).size
+        run(request)
+        assert request.state == State.CLOSED
+
+
+def test_a_copy_that_breaks_off_is_not_fetched_and_is_told_as_gone_out_in_part(alice, monkeypatch) -> None:
+    monkeypatch.setattr(stream, "CHUNK", 1024)
+    request = made(alice)
+    copy = Export.objects.get()
+    file = export.folder() / copy.path
+    sealed = bytearray(file.read_bytes())
+    sealed[len(sealed) // 2] ^= 1
+    file.write_bytes(sealed)
+    assert export.live(request) is not None, "head and end are whole"
+    _, pieces = export.fetch(request, actor=as_customer(alice), now=NOW)
+    with pytest.raises(stream.StreamDamaged):
+        list(pieces)
+    copy.refresh_from_db()
+    assert copy.downloads == 0 and not given_out.is_fetched(request)
+    assert second.gone_out(request) == second.FETCHED and second.how_often(request) == "once, wholly or in part"
+    assert export.live(request) is None and export.damaged(request) == copy
+    run(request)
+    assert request.state == State.REPLIED and fetched(request) and second.how_often(request).startswith("2 times")
+    _, pieces = export.fetch(request, actor=as_customer(alice), now=NOW)
+    next(pieces)
+    pieces.close()
+    assert audit.history(reference=request.reference).filter(action="copy.fetched").count() == 1, "who leaves has not"
+
+
+def test_of_a_copy_whose_person_is_gone_no_other_one_can_be_made(alice) -> None:
+    request = made(alice)
+    (export.folder() / Export.objects.get().path).unlink()
+    Request.objects.filter(pk=request.pk).update(next_action_at=NOW)
+    request.subject_id = None
+    with pytest.raises(export.CopyDamaged):
+        closing.close(request, NOW)
 
 
 def test_a_copy_with_another_week_is_given_out_no_more_and_ends_with_the_age_of_its_key(alice) -> None:
