@@ -110,6 +110,7 @@ def test_so_does_the_letter_about_the_rest(alice: Customer, kept_order: Order, i
     run(request)
     done = Decision.objects.filter(request=request, action="keep").order_by("pk")
     assert done.count() > 1
+    vault.keys.destroy([(done[0].record_id, done[0].envelope)], now=NOW + timedelta(hours=1))
     assert not decided.change(done.filter(pk=done[0].pk), done_at=NOW + timedelta(hours=1), pinned=True)
     with vault.internal(), system("sweep"):
         assert second_letter.write(on=TODAY, now=NOW + timedelta(hours=2), findings=Findings()) == 1
