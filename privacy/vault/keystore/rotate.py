@@ -15,6 +15,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from privacy.calendar import undated
 from privacy.vault import ring as rings
 from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.keystore.sql import KEYSTORE, cursor
@@ -53,9 +54,13 @@ def waiting() -> dict[int, int]:
 
 
 def first_destroyed(after: datetime) -> datetime | None:
-    """Return when the first of the keys was destroyed that were destroyed after that moment; None when none was."""
+    """Return when the first of the keys was destroyed that were destroyed after that moment; None when none was. A
+    moment that no calendar has says nothing."""
     with cursor() as cur:
-        cur.execute("SELECT min(destroyed_at) FROM vault_datakey WHERE destroyed_at > %s", [after])
+        cur.execute(
+            "SELECT min(destroyed_at) FROM vault_datakey WHERE destroyed_at > %s AND destroyed_at < %s",
+            [after, undated.LAST],
+        )
         found: datetime | None = cur.fetchone()[0]
     return found
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
 
 from privacy import vault
-from privacy.vault import RecordErased, unit
+from privacy.vault import Erased, RecordErased, unit
 from privacy.vault.envelope import key_id
-from privacy.vault.keystore import blocks, keys, ledger
+from privacy.vault.keystore import blocks, keys, ledger, rotate
 from privacy.vault.models import Block, DataKey, Token, Tombstone
+from tests import databases
 from tests.privacy.vault.models import Person
 from tests.privacy.vault.watching import Asked, again
 
@@ -39,6 +41,20 @@ def test_destroying_twice_is_destroying_once(alice: Person, now) -> None:
     assert keys.is_destroyed(alice.pk, "note")
     assert not keys.is_destroyed(uuid4(), "note")
     assert keys.destroyed([(alice.pk, "account"), (uuid4(), "account")]) == {(alice.pk, "account")}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("at", ["20000-01-01", "infinity"])
+def test_a_key_that_ended_on_no_day_stops_none_that_is_loaded_with_it(at: str, alice: Person, bob: Person) -> None:
+    theirs = DataKey.objects.get(record=bob.pk, envelope="account").pk
+    number = DataKey.objects.get(record=alice.pk, envelope="account").pk
+    with databases.unchecked("vault_datakey", alias="keystore"), connections["keystore"].cursor() as cursor:
+        cursor.execute("UPDATE vault_datakey SET destroyed_at = %s, wrapped = NULL WHERE id = %s", [at, number])
+    asked = [(number, alice.pk, "account"), (theirs, bob.pk, "account")]
+    found, erased = keys.load_and_erased(asked, [alice.pk, bob.pk])
+    assert isinstance(found[number], Erased) and isinstance(found[theirs], keys.OpenKey)
+    assert set(erased) == {(alice.pk, "account")}
+    assert rotate.first_destroyed(datetime(2026, 1, 1, tzinfo=UTC)) is None
 
 
 @pytest.mark.django_db
