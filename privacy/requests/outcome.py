@@ -205,7 +205,8 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
     """Return of what the request keeps, by the number of its decision, what is to be said of it today; opens nothing.
 
     None where the record or that part of it is gone. Only for what was told and is binding: a plan says what was
-    planned. Nothing of a record whose hold is in doubt: what was told of it stands.
+    planned. Nothing of a record whose hold is in doubt, or whose row is away while its key lives: what was told of it
+    stands.
     """
     kept = [
         one for one in decisions if one.pinned and decided.ended_at(one) is None and one.action == Decision.Action.KEEP
@@ -223,11 +224,18 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
         for one in facts
         for verdict in assess(one, schedule, on_hold, today, asked=True, pins=pins)
     }
-    return {
+    found = {
         one.pk: verdicts.get((one.label, one.record_id, one.envelope))
         for one in kept
         if one.record_id is not None and one.record_id not in doubted
     }
+    pairs = {
+        one.pk: (one.record_id, one.envelope)
+        for one in kept
+        if one.record_id is not None and one.pk in found and found[one.pk] is None
+    }
+    living = vault.keys.living(list(pairs.values())) if pairs else set()
+    return {pk: verdict for pk, verdict in found.items() if pairs.get(pk) not in living}
 
 
 def unjoined_of(request: Request) -> str:

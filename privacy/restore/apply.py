@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
 
-from privacy import audit, datamap, letters
+from privacy import audit, datamap, letters, vault
 from privacy.actor import Actor
 from privacy.datamap import Declaration
 from privacy.letters.models import Letter
@@ -151,12 +151,20 @@ def close_again(reference: str, at: datetime, content: dict[str, Any], *, actor:
         request.decisions.all().delete()
         request.plan_hash, request.outcome = content["plan_hash"], {}
         request.save(update_fields=["plan_hash", "outcome"])  # type: ignore[misc]  # a sealed field is no column
-    decided.done(request.decisions.filter(action=Decision.Action.ERASE, done_at=None), at)
-    _keep_again(request, content.get("kept", []))
+    _keep_again(request, content.get("kept", []))  # first: the backup may be from before something was kept after all
+    _end_again(request, at)
     history.close_restored(request, actor=actor, now=now, at=at)
     waits.end_left_over(actor=actor, now=now, request=request)
     audit.record("request.executed", actor=actor, now=now, reference=reference, reason="restored")
     return Done(requests=[reference])
+
+
+def _end_again(request: Request, at: datetime) -> None:
+    """Say of what the request was to end that it has ended, where its key is gone."""
+    ending = request.decisions.filter(action=Decision.Action.ERASE, done_at=None, record_id__isnull=False)
+    pairs = {one.pk: (one.record_id, one.envelope) for one in ending if one.record_id is not None}
+    living = vault.keys.living(list(pairs.values())) if pairs else set()
+    decided.done(ending.filter(pk__in=[pk for pk, pair in pairs.items() if pair not in living]), at)
 
 
 def _keep_again(request: Request, kept: Iterable[dict[str, Any]]) -> None:

@@ -7,12 +7,14 @@ from uuid import uuid4
 import pytest
 
 from accounts.models import Customer
+from privacy import vault
 from privacy.gate.system import system_actor
 from privacy.requests import bound, tombstones
 from privacy.requests.models import Request
 from privacy.restore import apply
 from privacy.retention import decided
 from privacy.retention.models import Decision
+from privacy.vault.keystore import ledger
 from tests import asked, factories
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +43,29 @@ def test_a_request_that_was_confirmed_anew_after_the_backup_is_closed_with_the_p
     assert decided.ours([decision]) == [decision] and not list(bound.doubted())
     assert Customer.objects.filter(pk=bob.pk).exists()
     assert apply.close_again(request.reference, NOW, content, actor=SWEEP, now=NOW) == apply.Done(), "twice is once"
+
+
+def test_what_was_kept_after_the_backup_was_made_is_kept_again_and_ended_is_what_has_no_key() -> None:
+    alice = factories.customer("Alice", "Archer")
+    factories.address(alice)
+    factories.freight_account(alice)
+    request = asked.confirmed(alice)
+    first, *others = request.decisions.filter(action="erase", label__startswith="accounts.").order_by("pk")
+    gone, *living = others
+    content = tombstones.content(request, [kept(request, alice)])
+    content["kept"][0] |= {
+        "label": first.label, "envelope": first.envelope, "record": ledger.pair_hash(first.record_id, first.envelope).hex()
+    }  # fmt: skip
+    vault.keys.destroy([(gone.record_id, gone.envelope)], now=NOW)
+
+    apply.close_again(request.reference, NOW, content, actor=SWEEP, now=NOW)
+
+    for one in (first, gone, *living):
+        one.refresh_from_db()
+    assert (first.action, first.pinned, first.done_at) == ("keep", True, None)
+    assert (gone.action, gone.done_at) == ("erase", NOW)
+    assert living and not [one for one in living if one.done_at]
+    assert decided.ours(request.decisions.all()) == list(request.decisions.all())
 
 
 def test_of_a_line_that_holds_the_reference_alone_no_request_is_made() -> None:

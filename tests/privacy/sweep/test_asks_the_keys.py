@@ -15,7 +15,7 @@ from privacy import vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.models import AccessEntry
-from privacy.requests import execute
+from privacy.requests import execute, outcome
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import decided
@@ -154,6 +154,9 @@ def test_an_end_is_said_only_when_the_key_is_gone(alice: Customer) -> None:
     kept = removal.decisions.filter(label="orders.order")
     assert [(one.done_at, decided.is_ours(one)) for one in kept] == [(None, True)] * len(kept)
     assert not Letter.objects.filter(kind=second_letter.KIND).exists()
+    with vault.internal():
+        told = outcome.lines(removal, today=DAY)["kept"]
+    assert told and not [one for one in told if one["sentence"] == outcome.GONE], "what was told of it stands"
     QuerySet(Order).filter(pk=order.pk).update(**sealed)
     assert swept(1).findings == []
     vault.keys.destroy([(order.pk, envelope) for envelope in ("order", "fulfilment")], now=NOW)
