@@ -27,9 +27,9 @@ from privacy.facts import Facts, Party
 from privacy.retention import rules
 
 
-def held(record: Any) -> dict[str, tuple[str, ...]]:
+def still_sealed(record: Any) -> dict[str, tuple[str, ...]]:
     """Return envelope -> titles of the data that the record still holds: an envelope that ended is not among them."""
-    return datamap.for_model(type(record)).held(record)
+    return datamap.for_model(type(record)).still_sealed(record)
 
 
 def user(user: User) -> Facts:
@@ -41,7 +41,7 @@ def user(user: User) -> Facts:
         record_id=user.pk,
         title="Login",
         subject_id=user.subject_id,
-        data=held(user),
+        data=still_sealed(user),
         events={"last_activity": _latest(*days), "opened": _day(user.created_at)},
         flags=frozenset({"staff"}) if user.is_staff and user.is_active else frozenset(),
         party=_party(customer) if customer else "person",
@@ -59,7 +59,7 @@ def login_address(address: LoginAddress) -> Facts:
         record_id=address.pk,
         title="Address of a login",
         subject_id=owner.subject_id if owner else None,
-        data=held(address),
+        data=still_sealed(address),
         events=dict(of_user.events) if of_user else {"opened": _day(address.created_at)},
         flags=of_user.flags if of_user else frozenset(),
         party=of_user.party if of_user else "person",
@@ -75,7 +75,7 @@ def customer(customer: Customer) -> Facts:
         record_id=customer.pk,
         title=f"Customer {customer.reference}",
         subject_id=customer.subject_id,
-        data=held(customer),
+        data=still_sealed(customer),
         events={"last_activity": customer.last_active_on, "opened": customer.since},
         party=_party(customer),
         country=_country(customer),
@@ -120,7 +120,7 @@ def communication(message: Communication) -> Facts:
         record_id=message.pk,
         title=f"Message with {message.get_department_display()}, {message.received_on:%-d %B %Y}",
         subject_id=message.subject_id,
-        data=held(message),
+        data=still_sealed(message),
         events={
             "closed": first.closed_on,
             "last_message": max(first.last_message_on, message.last_message_on),
@@ -139,7 +139,7 @@ def company(company: Company) -> Facts:
         record_id=company.pk,
         title="Company",
         subject_id=company.subject_id,
-        data=held(company),
+        data=still_sealed(company),
         events={"last_activity": company.last_active_on},
         party="person" if company.is_sole_trader else "company",
         country=company.country or None,
@@ -196,7 +196,7 @@ def _of_customer(
         record_id=record.pk,
         title=title,
         subject_id=owner.subject_id,
-        data=held(record),
+        data=still_sealed(record),
         events={**base, **(events or {})},
         flags=flags,
         party=_party(owner),

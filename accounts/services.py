@@ -29,7 +29,7 @@ from privacy.gate import Actor
 from privacy.retention import in_force
 from privacy.vault import SealedModel
 
-HELD = "This is under a legal hold: it cannot be removed until the hold is lifted."
+ON_HOLD = "This is under a legal hold: it cannot be removed until the hold is lifted."
 LOOK = "A member of our staff has to look at this before it can be removed: please write to us, or call."
 
 
@@ -187,11 +187,11 @@ def add_freight_account(
     return records.add(account, "freight_account.added", actor, now)
 
 
-def held_back(record: Address | TaxIdentifier | FreightAccount) -> str:
+def why_on_hold(record: Address | TaxIdentifier | FreightAccount) -> str:
     """Return why a legal hold lets nobody remove this now, "" where none stands against it."""
-    held, doubted = in_force.look([record.pk])
-    if held or in_force.not_lifted(record.vault_label, [record.pk]):
-        return HELD
+    on_hold, doubted = in_force.look([record.pk])
+    if on_hold or in_force.not_lifted(record.vault_label, [record.pk]):
+        return ON_HOLD
     return LOOK if doubted else ""
 
 
@@ -199,12 +199,12 @@ def remove(record: Address | TaxIdentifier | FreightAccount, *, actor: Actor | N
     """Remove an address, number or freight account at once; its keys go with it (P9). Every e-mail of the person is
     told.
 
-    Raises gate.Refused, and ValidationError when `held_back` says why.
+    Raises gate.Refused, and ValidationError when `why_on_hold` says why.
     """
     with transaction.atomic():
         type(record)._base_manager.select_for_update().only("pk").get(pk=record.pk)  # as a hold that is placed does
-        if held := held_back(record):
-            raise ValidationError(held)
+        if why := why_on_hold(record):
+            raise ValidationError(why)
         records.require_write(
             actor, record, [name for name in type(record).envelopes() if getattr(record, f"sealed_{name}")]
         )

@@ -48,7 +48,7 @@ TOLD = "We tell every e-mail address that we have of you."
 GONE = "Its key is destroyed with it, so it cannot be brought back; backups of the key are overwritten in turn."
 CORRECTED = "Corrected. The old value can no longer be read in this record; backups of its key are overwritten in turn."
 TO_CONFIRM = "We have sent a link to the new e-mail address. It works for seven days; open it to confirm the address."
-CORRECTED_HELD = "Corrected. The record is under a legal hold: the old value is kept until the hold ends; of our staff only the privacy team can read it."
+CORRECTED_ON_HOLD = "Corrected. The record is under a legal hold: the old value is kept until the hold ends; of our staff only the privacy team can read it."
 
 
 @require_safe
@@ -88,8 +88,8 @@ def account_edit(request: HttpRequest) -> HttpResponse:
     form = ContactForm(request.POST or None, record=known)
     if request.method == "POST" and form.is_valid() and _corrected(request, known or _own_customer(request), form):
         return redirect("account_details")
-    is_held = known is not None and restriction.keeps_old_values(known.pk)
-    return render(request, "accounts/edit.html", {"form": form, "is_held": is_held})
+    is_on_hold = known is not None and restriction.keeps_old_values(known.pk)
+    return render(request, "accounts/edit.html", {"form": form, "is_on_hold": is_on_hold})
 
 
 @reauthentication_required
@@ -333,7 +333,7 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
         form.add_error(None, "These data were removed while you were writing; nothing was saved.")
         return False
     else:
-        told = CORRECTED_HELD if restriction.keeps_old_values(record.pk) else CORRECTED
+        told = CORRECTED_ON_HOLD if restriction.keeps_old_values(record.pk) else CORRECTED
         messages.success(request, f"{told} {KEEP_THEIRS}")
         if isinstance(record, Customer) and "email" in changed and _is_asked_to_confirm(record):
             messages.info(request, TO_CONFIRM)
@@ -348,8 +348,8 @@ def _is_asked_to_confirm(customer: Customer) -> bool:
 
 def _check_removal(request: HttpRequest, record: Any, *, happens: str, lost: str, **said: Any) -> HttpResponse:
     """Return the page before a removal; back with the reason where the record is under a legal hold."""
-    if held := services.held_back(record):
-        messages.warning(request, held)
+    if why := services.why_on_hold(record):
+        messages.warning(request, why)
         return redirect("account_details")
     return check.page(
         request,
@@ -366,8 +366,8 @@ def _check_removal(request: HttpRequest, record: Any, *, happens: str, lost: str
 def _remove(request: HttpRequest, record: Any, told: str) -> HttpResponse:
     try:
         services.remove(record, actor=request.user.as_actor(), now=timezone.now())
-    except ValidationError as held:
-        messages.warning(request, " ".join(held.messages))
+    except ValidationError as why:
+        messages.warning(request, " ".join(why.messages))
     else:
         messages.success(request, told)
     return redirect("account_details")

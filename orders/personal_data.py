@@ -48,9 +48,9 @@ def has_total(rows: QuerySet[Any], text: str) -> bool:
     return bool(of_month.filter(total=total).exists())
 
 
-def held(record: Order | Payment) -> dict[str, tuple[str, ...]]:
+def still_sealed(record: Order | Payment) -> dict[str, tuple[str, ...]]:
     """Return envelope -> titles of the data that the record still holds: an envelope that ended is not among them."""
-    return datamap.for_model(type(record)).held(record)
+    return datamap.for_model(type(record)).still_sealed(record)
 
 
 def party_of(record: Order) -> Party:
@@ -91,7 +91,7 @@ def order_facts(order: Order) -> Facts:
         record_id=order.pk,
         title=f"Order {order.number}",
         subject_id=order.customer.subject_id if order.customer_id else None,
-        data=held(order),
+        data=still_sealed(order),
         events=events_of(order),
         flags=flags_of(order),
         party=party_of(order),
@@ -111,7 +111,7 @@ def payment_facts(payment: Payment) -> Facts:
         record_id=payment.pk,
         title=f"Payment for order {order.number}",
         subject_id=order.customer.subject_id if order.customer_id else None,
-        data=held(payment),
+        data=still_sealed(payment),
         events={**events_of(order), "paid": payment.charged_on or order.paid_on},
         flags=frozenset(flags),
         party=party_of(order),

@@ -74,7 +74,7 @@ def request_facts(request: Request) -> Facts:
         record_id=request.pk,
         title=f"Request {request.reference}",
         subject_id=request.subject_id,
-        data=datamap.for_model(Request).held(request),
+        data=datamap.for_model(Request).still_sealed(request),
         events={
             "opened": request.received_on,
             "closed": company_day(request.closed_at) if request.closed_at else None,
@@ -92,7 +92,7 @@ def letter_facts(letter: Letter) -> Facts:
         record_id=letter.pk,
         title="Letter",
         subject_id=letter.subject_id,
-        data=datamap.for_model(Letter).held(letter),
+        data=datamap.for_model(Letter).still_sealed(letter),
         events={
             "opened": company_day(letter.queued_at),
             "delivered": company_day(letter.sent_at) if letter.sent_at else None,

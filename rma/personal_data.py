@@ -43,9 +43,9 @@ SERVE = ("calibration and repair",)
 SEND = ("calibration and repair", "delivery")
 
 
-def held(record: RMA | RMANote) -> dict[str, tuple[str, ...]]:
+def still_sealed(record: RMA | RMANote) -> dict[str, tuple[str, ...]]:
     """Return envelope -> titles of the data that the record still holds: an envelope that ended is not among them."""
-    return datamap.for_model(type(record)).held(record)
+    return datamap.for_model(type(record)).still_sealed(record)
 
 
 def rma_facts(rma: RMA) -> Facts:
@@ -69,7 +69,7 @@ def _facts(record: RMA | RMANote, rma: RMA, *, label: str, title: str) -> Facts:
         record_id=record.pk,
         title=title,
         subject_id=rma.customer.subject_id if rma.customer_id else None,
-        data=held(record),
+        data=still_sealed(record),
         events={"opened": rma.opened_on, "shipped": rma.shipped_on, "closed": rma.closed_on},
         flags=_flags(rma),
         party=party,

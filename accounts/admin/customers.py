@@ -183,8 +183,8 @@ class CustomerAdmin(CorrectableAdmin):
 
     def steps(self, record: Customer, actor: Actor) -> dict[str, type[Step]]:
         found: dict[str, type[Step]] = {}
-        is_held = bool(getattr(record, "sealed_account", None)) and self.may_write(actor)
-        if is_held and record.subject_id and endings.may_keep(record.subject_id):
+        is_still_sealed = bool(getattr(record, "sealed_account", None)) and self.may_write(actor)
+        if is_still_sealed and record.subject_id and endings.may_keep(record.subject_id):
             found["keep"] = KeepAccount
         if actor.roles & self.disputed_by and self._entered(record).exists():
             found["dispute"] = DisputeContact

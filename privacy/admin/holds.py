@@ -1,4 +1,4 @@
-"""Legal holds in the admin: what is held and why, placed by the number of a record, lifted one by one."""
+"""Legal holds in the admin: what is under one and why, placed by the number of a record, lifted one by one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class HoldAdmin(WorkAdmin):
     fields = ("record", "reason", "reference", "placed_at", "lifted_at", "standing")
     refusals: ClassVar[dict[type[Exception], str]] = {
         holds.RecordNotFound: "",
-        holds.NothingHeld: "",
+        holds.NothingOnHold: "",
         holds.BadHold: "",
     }
 
@@ -62,7 +62,7 @@ class HoldAdmin(WorkAdmin):
 
     @admin.display(description="record")
     def record(self, hold: Hold) -> str:
-        """Return which record is held, by the name people know."""
+        """Return which record is under the hold, by the name people know."""
         if not hasattr(hold, "title"):
             holding.name_records([hold])
         return str(hold.title)  # type: ignore[attr-defined]

@@ -101,7 +101,7 @@ class RequestAdmin(LetterPages):
         NotAllowed: "",
         letters.CannotSendAgain: "This letter was sent or stopped in the meantime.",
         holds.RecordNotFound: "",
-        holds.NothingHeld: "",
+        holds.NothingOnHold: "",
         holds.BadHold: "",
     }
 
@@ -194,8 +194,8 @@ class RequestAdmin(LetterPages):
             }
             for event in record.events.all()
         ]
-        held = list(_holds(record))
-        holding.name_records(held)
+        on_hold = list(_holds(record))
+        holding.name_records(on_hold)
         is_yourself = self.is_own(record)
         return {
             "about": record,
@@ -214,7 +214,7 @@ class RequestAdmin(LetterPages):
             ],
             "copies": list(record.exports.all()),
             "damaged": export.damaged(record),
-            "holds": held,
+            "holds": on_hold,
             **self._decisions(record, actor),
         }
 

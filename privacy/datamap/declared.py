@@ -220,7 +220,7 @@ class Declaration:
             for envelope, names in self._envelopes.items()
         }
 
-    def held(self, record: Any) -> dict[str, tuple[str, ...]]:
+    def still_sealed(self, record: Any) -> dict[str, tuple[str, ...]]:
         """Return envelope -> titles of the data that a sealed record still holds: one that ended is not among them."""
         return {
             envelope: titles

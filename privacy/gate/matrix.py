@@ -275,7 +275,7 @@ class Kept:
 
 
 #: A mark among the codes that restricts nothing: a legal hold is in force, so that old values are kept.
-HELD = "held"
+ON_HOLD = "held"
 
 
 #: What stands for a restriction that cannot be read: no table of the page has this name, so that no role of staff does
@@ -290,7 +290,7 @@ def kept_for(restriction: str) -> tuple[Kept, ...]:
     found = []
     for code in restriction.split(";") if restriction else ():
         purpose, _, until = code.partition(":")
-        if purpose != HELD:
+        if purpose != ON_HOLD:
             try:
                 found.append(Kept(purpose, date.fromisoformat(until) if until else None))
             except ValueError:
@@ -304,9 +304,9 @@ def is_readable(restriction: str) -> bool:
     return all(one.purpose in matrix().purposes for one in kept_for(restriction))
 
 
-def is_held(restriction: str) -> bool:
+def is_on_hold(restriction: str) -> bool:
     """Whether a legal hold forbids to destroy what the envelope says."""
-    return HELD in restriction.split(";")
+    return ON_HOLD in restriction.split(";")
 
 
 @lru_cache(maxsize=4096)

@@ -88,7 +88,7 @@ def _note(kinds: list[contents.Kind], now: datetime) -> None:
     for kind in kinds:
         for row in kind.rows:
             of_owner = opened.setdefault(row.vault_owner(), {})
-            for envelope in kind.declaration.held(row):
+            for envelope in kind.declaration.still_sealed(row):
                 of_owner.setdefault(f"{kind.label}/{envelope}", []).append(row.pk)
     if actor is not None:
         log.write([log.Opening(actor, owner, records) for owner, records in opened.items()], now=now)

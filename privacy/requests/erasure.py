@@ -48,10 +48,10 @@ class Erased:
 
     envelopes: Counter[str] = field(default_factory=Counter)
     rows: int = 0
-    held: list[tuple[UUID, str]] = field(default_factory=list)
+    on_hold: list[tuple[UUID, str]] = field(default_factory=list)
 
 
-class StillHeld(Exception):
+class StillSealed(Exception):
     """By its rows nothing is left of a person, and the key store has keys of these (label, record): nobody is
     forgotten."""
 
@@ -71,8 +71,8 @@ def erase_records(
 ) -> Erased:
     """End the envelopes that `verdicts` say, in one transaction; return what was done.
 
-    Verdicts that keep are ignored; what is held by now is left alone and named in `held`. Raises bound.NotOurs where a
-    hold says what the site did not write (retention/in_force.py). Safe to repeat. The caller
+    Verdicts that keep are ignored; what is under a hold by now is left alone and named in `on_hold`. Raises
+    bound.NotOurs where a hold says what the site did not write (retention/in_force.py). Safe to repeat. The caller
     keeps batches small (BATCH); the shells that nothing points at any more are ended by `end_shells` afterwards.
     `again`: these were erased before a backup was restored; their keys are gone, so no hold can keep them back. Where
     no row of a person is left and the key store has keys of theirs, these are noted in `findings`, in the log alone
@@ -92,7 +92,7 @@ def erase_records(
             rows = {row.pk: row for row in _locked(declaration, records)}
             # After the lock: a hold that came first is seen, a later one finds the record gone.
             on_hold = set() if again else _on_hold(label, records)
-            done.held += [(pk, envelope) for pk in records if pk in on_hold for envelope in sorted(records[pk])]
+            done.on_hold += [(pk, envelope) for pk in records if pk in on_hold for envelope in sorted(records[pk])]
             subject_of = _subjects_of(declaration, rows)
             sealed = sealed_envelopes(declaration.model)
             for envelopes, ids in _alike(records, but=on_hold).items():
@@ -129,7 +129,7 @@ def erase_records(
     for subject in subjects:
         try:
             end_shells(subject, actor=actor, now=now, reference=request.reference if request else "")
-        except StillHeld as error:
+        except StillSealed as error:
             noted = Findings() if findings is None else findings
             for label, record in error.records[:NAMED]:
                 noted.note("forget", label, record, error)
@@ -142,11 +142,11 @@ def _has_asked(subject: UUID) -> bool:
 
 def _on_hold(label: str, records: Iterable[UUID]) -> set[UUID]:
     """Return which of these records are under a hold. Raises bound.NotOurs where one is in doubt."""
-    held, doubted = in_force.look(records)
-    held |= in_force.not_lifted(label, records)
-    if doubted - held:
+    on_hold, doubted = in_force.look(records)
+    on_hold |= in_force.not_lifted(label, records)
+    if doubted - on_hold:
         raise bound.NotOurs
-    return held
+    return on_hold
 
 
 def _untold(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[str]) -> dict[UUID, list[str]]:
@@ -316,8 +316,8 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
     """Delete the emptied rows of `subject` that nothing kept points at any more; last of all the subject.
 
     A shell is a row whose every envelope was destroyed and which waited for a kept order or RMA. Returns whether the
-    subject is gone: then the access log, files and pseudonym lead to nobody. Raises StillHeld, and does nothing, where
-    the key store has a key of the subject that no row leads to. Safe to repeat.
+    subject is gone: then the access log, files and pseudonym lead to nobody. Raises StillSealed, and does nothing,
+    where the key store has a key of the subject that no row leads to. Safe to repeat.
     """
     with transaction.atomic():
         counts = datamap.counts_of(subject)
@@ -362,17 +362,17 @@ def _end_one_round(subject: UUID, counts: Mapping[str, int]) -> int:
 
 
 def _forget(subject: UUID, *, now: datetime) -> None:
-    """Cut the last links to a subject of whom nothing is left, and delete its row. Raises StillHeld where the key
+    """Cut the last links to a subject of whom nothing is left, and delete its row. Raises StillSealed where the key
     store knows of something.
 
     The files of its requests stay, sealed; they get an owner number of their own that stands nowhere else.
     """
     # Who can write there hangs a row on somebody else for a night; a key cannot be hung on another.
-    held = vault.keys.held(("subject", subject))
-    if held:
-        going = vault.deleted({record for _, record in held})
-        if left := [(label, record) for label, record in held if record not in going]:
-            raise StillHeld(left)
+    still_sealed = vault.keys.still_sealed(("subject", subject))
+    if still_sealed:
+        going = vault.deleted({record for _, record in still_sealed})
+        if left := [(label, record) for label, record in still_sealed if record not in going]:
+            raise StillSealed(left)
     # The same number in every repetition: the key store may have committed it when this process was killed.
     nobody = bound.nobody_of(subject)
     # Those with whom the subject was joined had names of their own in the audit.

@@ -105,10 +105,10 @@ def read(request: Request) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def keep_held(request: Request, held: Iterable[tuple[UUID, str]], *, now: datetime) -> None:
+def keep_on_hold(request: Request, on_hold: Iterable[tuple[UUID, str]], *, now: datetime) -> None:
     """Turn decisions to erase into decisions to keep, because a hold came after the confirmation. The sweep ends them
     later."""
-    for record_id, envelope in held:
+    for record_id, envelope in on_hold:
         mine = request.decisions.filter(record_id=record_id, envelope=envelope)
         (facts,) = assessment.under_one_law(
             assessment.facts_of_records([(mine.get().label, record_id)]),

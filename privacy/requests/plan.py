@@ -170,10 +170,10 @@ def summary(plan: Plan) -> list[str]:
             earlier = f", or earlier when what keeps {them} is finished" if or_earlier else ""
             lines.append(f"{who} to stay until {when:%-d %B %Y}{earlier}; then {_go(count)}.")
         else:
-            held = _until(claims).get((None, False), 0)
+            on_hold = _until(claims).get((None, False), 0)
             lines += [
                 f"{_stay(number)} until {what} is settled; then {_go(number)}."
-                for number, what in ((held, "a legal claim"), (count - held, "what is said beside the record"))
+                for number, what in ((on_hold, "a legal claim"), (count - on_hold, "what is said beside the record"))
                 if number
             ]
     if any(one.until for one in plan.kept):
@@ -241,15 +241,15 @@ def _leftovers(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _own_warnings(verdicts: Sequence[Verdict], *, asked: bool) -> list[Warned]:
-    """Return what the verdicts themselves give reason to say: held records, and what should have gone long ago.
+    """Return what the verdicts themselves give reason to say: records under a hold, and what should have gone long ago.
 
     What nobody asked to remove does not go with the request: its own line says that it is due.
     """
-    held = sorted({one.title for one in verdicts if one.restricted})
+    on_hold = sorted({one.title for one in verdicts if one.restricted})
     overdue = sorted({one.title for one in verdicts if one.overdue}) if asked else []
     return [
         *warned(
-            held,
+            on_hold,
             "{} is under a legal hold: it stays, locked, until the claim is settled.",
             "{} records are under a legal hold: each stays, locked, until its claim is settled.",
         ),

@@ -119,8 +119,8 @@ def erase(request: Request, now: datetime) -> Result:
     done = erasure.erase_records(
         [assessment.verdict_of(one) for one in batch], request=request, actor=current(), now=now
     )
-    if done.held:
-        outcome.keep_held(request, done.held, now=now)
+    if done.on_hold:
+        outcome.keep_on_hold(request, done.on_hold, now=now)
     return Again()
 
 

@@ -82,7 +82,7 @@ def _judge(
     asked = asked or (facts.record_id, envelope) in pins
     if facts.record_id in holds:
         # A hold restricts what nothing else keeps: after a request, or once every other reason has ended.
-        return _held(facts, envelope, restricted=asked or not any(one.holds_on(today, facts) for one in reasons))
+        return _on_hold(facts, envelope, restricted=asked or not any(one.holds_on(today, facts) for one in reasons))
     pinned = pins.get((facts.record_id, envelope))
     if pinned is not None and pinned < today:
         is_open = [one for one in reasons if one.is_open_ended and one.on_request == "KEEP"]
@@ -154,7 +154,7 @@ def _kept(facts: Facts, envelope: str, keeping: set[Reason], today: date, pinned
     )
 
 
-def _held(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
+def _on_hold(facts: Facts, envelope: str, *, restricted: bool) -> Verdict:
     return Verdict(
         **_about(facts, envelope),
         action="keep",

@@ -34,7 +34,7 @@ class ReferenceNotUnique(LookupError):
     """More than one record has this reference: name the record by its number."""
 
 
-class NothingHeld(LookupError):
+class NothingOnHold(LookupError):
     """There is no hold in force on this record."""
 
 
@@ -105,7 +105,7 @@ def place(label: str, record_id: UUID, *, reason: str, reference: str = "", acto
 def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Actor | None, now: datetime) -> int:
     """Lift the holds on a record, or the one of the case `reference`; return how many.
 
-    One in doubt is lifted like any other: who lifts it has looked. Raises NothingHeld, AboutYourself. What an erasure
+    One in doubt is lifted like any other: who lifts it has looked. Raises NothingOnHold, AboutYourself. What an erasure
     left because of them is due from then on: the next sweep carries it out.
     """
     require_another(actor, about=datamap.people_of(label, [record_id]))
@@ -115,7 +115,7 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
             holds = holds.filter(reference=reference) if reference.isprintable() else holds.none()
         lifted = list(holds)
         if not lifted:
-            raise NothingHeld("There is no such hold in force on this record.")
+            raise NothingOnHold("There is no such hold in force on this record.")
         for hold in lifted:
             hold.lifted_at, hold.lifted_by = now, _by(actor)
             in_force.sign(hold).save(update_fields=["lifted_at", "lifted_by", "mac"])
@@ -136,7 +136,7 @@ def lift(label: str, record_id: UUID, *, reference: str | None = None, actor: Ac
 
 def keep(ended: Ended) -> None:
     """Keep what a correction is about to replace, if a legal hold forbids to destroy it (connected to the vault)."""
-    if not matrix.is_held(ended.restriction) or not ended.values:
+    if not matrix.is_on_hold(ended.restriction) or not ended.values:
         return
     HeldValue.objects.create(
         label=ended.label,
@@ -149,7 +149,7 @@ def keep(ended: Ended) -> None:
 
 
 def values_of(hold: Hold) -> models.QuerySet[HeldValue]:
-    """Return what was corrected in the record while it is held, oldest first."""
+    """Return what was corrected in the record while it is under a hold, oldest first."""
     return HeldValue.objects.filter(label=hold.label, record_id=hold.record_id).order_by("kept_at", "pk")
 
 
@@ -165,7 +165,7 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _holdable() -> list[Declaration]:
-    """Only what can end by itself can be held: records with facts."""
+    """Only what can end by itself can be put under a hold: records with facts."""
     return [one for one in datamap.declarations() if one.facts is not None]
 
 

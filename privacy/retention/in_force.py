@@ -42,9 +42,9 @@ def look(record_ids: Iterable[UUID]) -> tuple[set[UUID], set[UUID]]:
     found = list(Hold.objects.filter(record_id__in=list(record_ids)))
     last = _last_of(found)
     doubted = _doubtful(found, last)
-    held = {one.record_id for one in found if one.is_in_force and one.pk not in doubted}
-    held |= {record for (_, record, _, _), action in last.items() if action == PLACED}
-    return held, {one.record_id for one in found if one.pk in doubted} - held
+    on_hold = {one.record_id for one in found if one.is_in_force and one.pk not in doubted}
+    on_hold |= {record for (_, record, _, _), action in last.items() if action == PLACED}
+    return on_hold, {one.record_id for one in found if one.pk in doubted} - on_hold
 
 
 def doubtful(found: Collection[Hold]) -> set[UUID]:

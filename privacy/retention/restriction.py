@@ -41,7 +41,7 @@ from privacy.work.broken import Findings
 
 BATCH = 500
 HOLD, ENDING, OPEN = "hold", "ending", "open"
-HOLDS = frozenset({HOLD, matrix.HELD})
+HOLDS = frozenset({HOLD, matrix.ON_HOLD})
 RESTRICTED, RELEASED = "record.restricted", "record.released"  # in the audit
 
 Pair = tuple[UUID, str]
@@ -53,7 +53,7 @@ class Sources:
     that the site did not make, or a hold that it did not place."""
 
     pinned: Mapping[Pair, date | None]
-    held: Collection[UUID]
+    on_hold: Collection[UUID]
     doubted: Collection[Pair] = frozenset()
     holds_doubted: Collection[UUID] = frozenset()
 
@@ -66,7 +66,7 @@ def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, tod
     """
     pair = (facts.record_id, envelope)
     lasting = [one for one in schedule.reasons(envelope) if one.applies_to(facts) and one.holds_on(today, facts)]
-    is_held = facts.record_id in sources.held
+    is_on_hold = facts.record_id in sources.on_hold
     found: set[str] = set()
     if pair in sources.pinned:
         last = sources.pinned[pair]
@@ -80,13 +80,13 @@ def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, tod
                 continue
             ends = [day for day in (reason.ends_on(facts, today), last) if day is not None]
             found.add(f"{envelope}:{min(ends).isoformat()}" if ends else envelope)
-        if is_held:
+        if is_on_hold:
             found.add(HOLD)
         found = _longest(found) or {ENDING}
-    elif is_held and not lasting:
+    elif is_on_hold and not lasting:
         found.add(HOLD)
-    if is_held:
-        found.add(matrix.HELD)
+    if is_on_hold:
+        found.add(matrix.ON_HOLD)
     return ";".join(sorted(found))
 
 
@@ -102,7 +102,7 @@ def _longest(found: set[str]) -> set[str]:
 def keeps_old_values(record: UUID) -> bool:
     """Say whether what a correction replaces in this record is kept, because it is under a legal hold: by the key
     store, which the vault asks."""
-    return any(map(matrix.is_held, keys.restrictions([record]).values()))
+    return any(map(matrix.is_on_hold, keys.restrictions([record]).values()))
 
 
 def settle(
@@ -191,7 +191,7 @@ def _unproved(label: str, states: Mapping[Pair, str], before: Mapping[Pair, str]
 def _lost_holds(label: str, before: Mapping[Pair, str], sources: Sources) -> set[UUID]:
     """Return those that the key store has under a hold which no row of the site's tells of any more, and that nobody
     lifted: a hold is in doubt, or the audit does not tell that the last was lifted."""
-    lost = {record for (record, _), code in before.items() if _parts(code) & HOLDS and record not in sources.held}
+    lost = {record for (record, _), code in before.items() if _parts(code) & HOLDS and record not in sources.on_hold}
     doubted = lost & set(sources.holds_doubted)
     return doubted | in_force.not_lifted(label, lost - doubted) if lost - doubted else doubted
 
@@ -249,8 +249,8 @@ def _sources(label: str, ids: Collection[UUID]) -> Sources:
             continue
         before = pinned.get(pair)
         pinned[pair] = min(before, until) if before and until else until or before
-    held, holds_doubted = in_force.look(ids)
-    return Sources(pinned, held, doubted, holds_doubted)
+    on_hold, holds_doubted = in_force.look(ids)
+    return Sources(pinned, on_hold, doubted, holds_doubted)
 
 
 def settle_request(request_id: UUID, *, actor: Actor | None, now: datetime) -> int:

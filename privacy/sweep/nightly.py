@@ -214,7 +214,7 @@ class _Run:
         gone = []
         for pair, those in away.items():
             if pair in living:
-                self.findings.note("decision", those[0].label, pair[0], erasure.StillHeld.__name__)
+                self.findings.note("decision", those[0].label, pair[0], erasure.StillSealed.__name__)
             else:
                 gone += [one.pk for one in those]
         if gone and not self.report.is_dry_run:
@@ -421,9 +421,9 @@ class _Run:
             return some, done
 
         for some, done in spared(list(of_record), end, step="end", label=label, findings=self.findings):
-            held = {record_id for record_id, _ in done.held}
-            self.report.kept += len(held)
-            self.report.erased += len(set(some) - held)
+            on_hold = {record_id for record_id, _ in done.on_hold}
+            self.report.kept += len(on_hold)
+            self.report.erased += len(set(some) - on_hold)
         progress.tell("records ended", self.report.erased)
 
 

@@ -73,7 +73,7 @@ class Command(BaseCommand):
                     )
         except (holds.RecordNotFound, holds.BadHold) as error:
             raise CommandError(str(error), returncode=1) from None
-        except (holds.ReferenceNotUnique, holds.NothingHeld) as error:
+        except (holds.ReferenceNotUnique, holds.NothingOnHold) as error:
             raise CommandError(str(error), returncode=3) from None
         if options["json"]:
             self._list(found, as_json=True)

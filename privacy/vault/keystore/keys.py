@@ -37,7 +37,6 @@ __all__ = [
     "end_again",
     "finish",
     "hand_over",
-    "held",
     "is_destroyed",
     "living",
     "load",
@@ -49,6 +48,7 @@ __all__ = [
     "restrict",
     "restricted",
     "restrictions",
+    "still_sealed",
     "strangers",
 ]
 
@@ -181,7 +181,7 @@ def people() -> int:
         return int(cur.fetchone()[0])
 
 
-def held(owner: Owner) -> list[tuple[str, UUID]]:
+def still_sealed(owner: Owner) -> list[tuple[str, UUID]]:
     """Return (label, record) of the records of the apps of which a live key is this owner's, whatever their rows say;
     one query."""
     with cursor() as cur:

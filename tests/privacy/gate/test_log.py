@@ -130,7 +130,7 @@ def test_joining_two_people_changes_the_names_and_no_row() -> None:
 
 def forget(customer: Customer) -> None:
     """As an erasure does of whom nothing is left."""
-    mine = [record for _, record in keys.held(("subject", customer.subject_id))]
+    mine = [record for _, record in keys.still_sealed(("subject", customer.subject_id))]
     keys.destroy(DataKey.objects.filter(record__in=mine).values_list("record", "envelope"), now=NOW)
     erasure._forget(customer.subject_id, now=NOW)
 

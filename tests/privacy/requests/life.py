@@ -61,7 +61,7 @@ from tests.privacy.requests.life_model import ARROWS, BEGUN, ENDS, LINE, Model, 
 # What a service may answer instead of doing it; anything else is a defect.
 ANSWERS = (
     history.NotAllowed, sight.NotYours, services.NotIdentified, services.PlanChanged, proof.BadRequest, links.LinkRefused,
-    export.NoCopy, holds.RecordNotFound, holds.NothingHeld,
+    export.NoCopy, holds.RecordNotFound, holds.NothingOnHold,
 )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_of_records_that_end_together_the_held_one_and_the_strangers_stay(alice,
     left = set(Communication.objects.values_list("pk", flat=True))
     assert messages[1].pk in left and strangers.pk in left
     assert not left & {messages[0].pk, messages[2].pk}
-    assert done.held == [(messages[1].pk, "support")]
+    assert done.on_hold == [(messages[1].pk, "support")]
     assert vault.keys.destroyed([(one.pk, "support") for one in (*messages, strangers)]) == {
         (messages[0].pk, "support"),
         (messages[2].pk, "support"),

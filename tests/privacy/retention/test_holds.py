@@ -89,7 +89,7 @@ def test_one_case_is_lifted_and_the_other_still_holds() -> None:
     assert in_force.on_hold([order.pk]) == {order.pk}
     assert holds.lift("orders.order", order.pk, actor=TASK, now=NOW) == 1
     assert in_force.on_hold([order.pk]) == set()
-    with pytest.raises(holds.NothingHeld):
+    with pytest.raises(holds.NothingOnHold):
         holds.lift("orders.order", order.pk, actor=TASK, now=NOW)
     assert AuditEvent.objects.filter(action="hold.lifted").count() == 2
 
@@ -141,7 +141,7 @@ def test_a_hold_that_somebody_lifted_in_the_table_still_keeps_the_record(how: st
         AuditEvent.objects.create(**{name: getattr(placed, name) for name in copied}, action="hold.lifted")
     assert not Hold.objects.filter(lifted_at=None).exists(), "control: by the table nothing is held"
     done = ended(order)
-    assert {pk for pk, _ in done.held} == {order.pk} and not done.envelopes
+    assert {pk for pk, _ in done.on_hold} == {order.pk} and not done.envelopes
     assert not vault.keys.is_destroyed(order.pk, "order")
 
 
@@ -153,7 +153,7 @@ def test_one_that_the_site_lifted_keeps_nothing() -> None:
     assert in_force.not_lifted("orders.order", [order.pk]) == {order.pk}
     holds.lift("orders.order", order.pk, reference="", actor=TASK, now=NOW)
     assert in_force.not_lifted("orders.order", [order.pk]) == set()
-    assert not ended(order).held and vault.keys.is_destroyed(order.pk, "order")
+    assert not ended(order).on_hold and vault.keys.is_destroyed(order.pk, "order")
 
 
 def test_an_erasure_that_was_decided_before_the_hold_leaves_the_record_whole() -> None:
@@ -164,7 +164,7 @@ def test_an_erasure_that_was_decided_before_the_hold_leaves_the_record_whole() -
     assert {one.action for one in verdicts} == {"erase"}
     put(order)
     done = erasure.erase_records(verdicts, request=None, actor=TASK, now=NOW)
-    assert sorted(done.held) == [(order.pk, "fulfilment"), (order.pk, "order")]
+    assert sorted(done.on_hold) == [(order.pk, "fulfilment"), (order.pk, "order")]
     order.refresh_from_db()
     assert order.sealed_order is not None
     assert not vault.keys.is_destroyed(order.pk, "order")

@@ -62,7 +62,7 @@ def test_a_person_whose_records_hang_on_somebody_else_is_not_forgotten_when_the_
     filed(alice, "access")
     with_letters(NOW)
     looked = AccessEntry.objects.for_subject(alices).count()
-    held = set(vault.keys.held(("subject", alices)))
+    held = set(vault.keys.still_sealed(("subject", alices)))
     assert looked and (User.vault_label, alice.user_id) in held and ("orders.order", order.pk) in held
     letter = Letter.objects.filter(subject_id=alices).first()
     assert letter is not None
@@ -77,12 +77,12 @@ def test_a_person_whose_records_hang_on_somebody_else_is_not_forgotten_when_the_
     report = swept()
 
     assert report.erased == 1, "the letter has outlived its period"
-    assert {(one.label, one.record) for one in report.findings if one.error == "StillHeld"} == {
+    assert {(one.label, one.record) for one in report.findings if one.error == "StillSealed"} == {
         (label, str(record)) for label, record in held
     }
     assert Subject.objects.filter(pk=alices).exists()
     assert AccessEntry.objects.for_subject(alices).count() == looked
-    assert set(vault.keys.held(("subject", alices))) == held
+    assert set(vault.keys.still_sealed(("subject", alices))) == held
     assert vault.pseudonyms([alices]), "her name in the audit"
 
 
@@ -96,7 +96,7 @@ def test_a_removal_that_finds_a_kept_record_hung_on_somebody_else_forgets_nobody
     hang("orders_order", "customer_id", alice.pk, bob.pk)
     assert execute.advance(removal.pk, now=NOW) == "retry"
     removal.refresh_from_db()
-    assert (removal.step, removal.last_error, removal.subject_id) == ("unlink", "StillHeld", removal.owner_id)
+    assert (removal.step, removal.last_error, removal.subject_id) == ("unlink", "StillSealed", removal.owner_id)
     assert vault.keys.owners([order.pk]) == {order.pk: ("subject", alice.subject_id)}
     roles.run(f"UPDATE orders_order SET customer_id = '{alice.pk}' WHERE id = '{order.pk}'")
     run(removal, Clock(NOW + timedelta(hours=6)))
@@ -149,7 +149,7 @@ def test_an_end_is_said_only_when_the_key_is_gone(alice: Customer) -> None:
     assert all(sealed.values()), "both are kept"
     roles.run("UPDATE orders_order SET sealed_order = NULL, sealed_fulfilment = NULL")
 
-    assert noted(swept()) == {("decision", "orders.order", "StillHeld")}
+    assert noted(swept()) == {("decision", "orders.order", "StillSealed")}
 
     kept = removal.decisions.filter(label="orders.order")
     assert [(one.done_at, decided.is_ours(one)) for one in kept] == [(None, True)] * len(kept)
