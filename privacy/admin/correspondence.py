@@ -15,7 +15,7 @@ from privacy.requests import history, procedures
 
 
 class LetterStep(Step):
-    """A step about one of the request's letters."""
+    """A step about one of the request's letters; the answer has it as `letter`."""
 
     letter = forms.ModelChoiceField(queryset=Letter.objects.none(), empty_label=None)
 
@@ -25,6 +25,7 @@ class LetterStep(Step):
         raise NotImplementedError
 
     def prepare(self) -> None:
+        """Offer the letters by kind and time, never by what they say."""
         field: Any = self.fields["letter"]
         field.queryset = self.letters(self.record)
         field.label_from_instance = lambda one: (
@@ -41,6 +42,7 @@ class MarkPosted(LetterStep):
 
     @staticmethod
     def letters(record: Request) -> QuerySet[Letter]:
+        """Return those that wait to be printed and posted."""
         return record.letters.filter(by=Letter.By.POST, sent_at=None, stopped_at=None)
 
 
@@ -53,6 +55,7 @@ class CameBack(LetterStep):
 
     @staticmethod
     def letters(record: Request) -> QuerySet[Letter]:
+        """Return those that went out and did not come back yet."""
         back = {str(one.get("letter")) for one in history.details(record, history.LETTER_RETURNED)}
         sent = record.letters.filter(sent_at__isnull=False)
         return sent.exclude(pk__in=[one for one in sent.values_list("pk", flat=True) if str(one) in back])
@@ -73,6 +76,7 @@ class Resend(LetterStep):
 
     @staticmethod
     def letters(record: Request) -> QuerySet[Letter]:
+        """Return the mails that were interrupted or given up."""
         return record.letters.filter(by=Letter.By.EMAIL, sent_at=None, stopped_at=None, next_attempt_at=None)
 
 

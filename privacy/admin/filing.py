@@ -65,6 +65,8 @@ class Numbered(Step):
     )  # fmt: skip
 
     def clean_customer_number(self) -> str:
+        """Return the number, and put the person as `subject` among the answers, None without one. Raises
+        ValidationError for a number of nobody."""
         number: str = self.cleaned_data["customer_number"].strip()
         self.cleaned_data["subject"] = subject_of(number) if number else None
         return number
@@ -118,9 +120,12 @@ class FileRequest(Numbered):
     )
 
     def prepare(self) -> None:
+        """Begin with today as the day of receipt."""
         self.fields["received_on"].initial = company_day(timezone.now())
 
     def clean(self) -> dict[str, Any]:
+        """Return the answers with the only person whom the address names as `subject`, where no number did; None where
+        it names nobody or several."""
         data = self.cleaned_data
         if not self.errors and data.get("subject") is None:
             data["subject"] = addresses.only_subject_of(data["email"], now=timezone.now())

@@ -40,6 +40,8 @@ class Confirm(Step):
     )  # fmt: skip
 
     def context(self) -> dict[str, Any]:
+        """Return the plan as it is today, for an actor that may open the file: what is shown is what the hidden hash
+        confirms."""
         plan = assessment.plan_for(self.record, today=company_day(timezone.now()))
         return {"plan": plan}
 
@@ -75,6 +77,7 @@ class Refuse(Step):
     field_order = ("authority", "ground", "evidence")
 
     def prepare(self) -> None:
+        """Offer the rules by which a request of this right can be refused under its law."""
         authority: Any = self.fields["authority"]
         authority.choices = [(rule, f"{rule}: {words}") for rule, words in grounds.of(self.record).items()]
 

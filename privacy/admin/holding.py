@@ -14,6 +14,8 @@ from privacy.retention import holds, in_force
 
 
 class PlaceHold(Step):
+    """Place a hold on a record of the person; the answers have its `label` besides its number."""
+
     title = "Place a hold"
     help = (
         "A record under a hold is not removed, whatever is asked, until the hold is lifted; what is corrected in it stays "
@@ -27,11 +29,13 @@ class PlaceHold(Step):
     )  # fmt: skip
 
     def prepare(self) -> None:
+        """Offer the records of the person, by what people call them."""
         facts = assessment.facts_of(self.record.subject_id)
         self.labels = {str(one.record_id): one.label for one in facts}
         self.fields["record_id"].choices = to_choose((str(one.record_id), one.title) for one in facts)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
+        """Return the answers with the label of the record, "" where none was chosen."""
         self.cleaned_data["label"] = self.labels.get(self.cleaned_data.get("record_id", ""), "")
         return self.cleaned_data
 
@@ -47,6 +51,8 @@ class HoldRecord(PlaceHold):
         """Nothing to choose from: the record is named by its number."""
 
     def clean(self) -> dict[str, Any]:
+        """Return the answers with the record as `found`; a number of no record, or of several, is an error beside
+        it."""
         if number := self.cleaned_data.get("number"):
             try:
                 self.cleaned_data["found"] = holds.find(number)

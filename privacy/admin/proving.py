@@ -28,10 +28,12 @@ class PostCode(Numbered):
     )
 
     def prepare(self) -> None:
+        """Say beside the number that it may be left out, where the person was matched and all of theirs is meant."""
         if self.record.subject_id and not self.record.is_about_records:
             self.fields["customer_number"].help_text = "Empty: the person already matched."
 
     def clean(self) -> dict[str, Any]:
+        """Return the answers with the person as `subject`; without one an error beside the number."""
         data = self.cleaned_data
         matched = None if self.record.is_about_records else self.record.subject_id
         data["subject"] = data.get("subject") or matched
@@ -59,10 +61,12 @@ class CalledBack(Step):
     second_said = said_on_the_telephone("What the person said to the second")
 
     def prepare(self) -> None:
+        """Offer the kinds of facts by which a person is recognised in a call-back."""
         for name in ("first_fact", "second_fact"):
             self.fields[name].choices = [("", "choose"), *proof.kinds()]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
+        """Return the answers with what was said as one `callback`; the service compares it with what is on file."""
         data = self.cleaned_data
         facts = tuple((data.pop(f"{which}_fact", ""), data.pop(f"{which}_said", "")) for which in ("first", "second"))
         data["callback"] = proof.Callback(data.get("number", ""), facts)
@@ -118,6 +122,7 @@ class StateIdentity(Numbered):
     }
 
     def prepare(self) -> None:
+        """Ask first how identity was proved, on a page by GET; then only for what that way needs."""
         how = str((self.data if self.is_bound else self.chosen).get("how", ""))
         if how not in dict(self.fields["how"].choices):  # type: ignore[attr-defined]
             self.http_method = "post" if self.is_bound else "get"
@@ -145,6 +150,8 @@ class StateIdentity(Numbered):
         return {"chosen": dict(self.fields["how"].choices).get(self.fields["how"].initial, "")}  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
+        """Return the answers with `subject`, and `callback`, `note` and `code` for whichever way; without a person, or
+        without the description of written evidence, an error beside the field."""
         data = self.cleaned_data
         if self.errors:
             return data

@@ -56,6 +56,7 @@ class Decide(Decision):
     )  # fmt: skip
 
     def shown(self) -> str:
+        """Return the fingerprint of the open questions, and of each time that one was put."""
         return second.shown(self.record.request)
 
     def lines(self) -> list[str]:
@@ -63,6 +64,8 @@ class Decide(Decision):
         return [_question(look, times) for look, times in second.asked_when(self.record.request)]
 
     def context(self) -> dict[str, Any]:
+        """Return what the page shows besides: how identity was proved, what had gone out, the due date; nothing that is
+        held about the person (design 9)."""
         request = self.record.request
         return {
             **super().context(),
@@ -86,9 +89,11 @@ class DecideRefusal(Decision):
     )  # fmt: skip
 
     def shown(self) -> str:
+        """Return the fingerprint of the proposed refusal."""
         return excess.shown(self.record.request)
 
     def context(self) -> dict[str, Any]:
+        """Return the proposed refusal with its evidence, and the due date."""
         request = self.record.request
         answer_due = due(request.due_on, _today())[0]
         return {**super().context(), "about": request, "proposed": excess.proposed(request), "answer_due": answer_due}
