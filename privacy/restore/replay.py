@@ -10,7 +10,7 @@ It cannot be undone: what it ends was ended before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -229,8 +229,8 @@ def replay(*, actor: Actor, now: datetime, dry_run: bool = False, new_file: bool
         # People who signed out, or were signed out, since the backup would be signed in again.
         store = import_module(settings.SESSION_ENGINE).SessionStore
         report.sessions = store.get_model_class().objects.all().delete()[0]
-    _replay_keys(report, filed, dry_run)
-    _end_revived(report, filed, actor, now, dry_run)
+    counted = _replay_keys(report, filed, dry_run)
+    _end_revived(report, filed, counted, actor, now, dry_run)
     _replay_main(report, filed, restored, new_file, actor, now, dry_run)
     if "keys_behind" in report.problems:
         _count_lost(report)
@@ -285,14 +285,15 @@ def _refuse(wrong: set[str], new_file: bool) -> dict[UUID, LedgerCopy]:
     return {}
 
 
-def _replay_keys(report: Report, filed: dict[UUID, LedgerCopy], dry_run: bool) -> None:
-    """Destroy again the keys of the lines that the file or the main database knows and the key store does not."""
+def _replay_keys(report: Report, filed: dict[UUID, LedgerCopy], dry_run: bool) -> set[UUID]:
+    """Destroy again the keys of the lines that the file or the main database knows and the key store does not; return
+    the names of these lines."""
     have = set(Tombstone.objects.values_list("entry", flat=True))
     lacking = [one for entry, one in filed.items() if entry not in have]
     lacking += list(signed.ours(LedgerCopy.objects.exclude(entry__in=have | set(filed)).order_by("id")))
     report.key_lines = len(lacking)
     if not lacking:
-        return
+        return set()
     final, replaced = _found_keys(lacking)
     for done, line in enumerate(lacking):
         progress.tell("lines put back into the key store", done, len(lacking))
@@ -302,14 +303,24 @@ def _replay_keys(report: Report, filed: dict[UUID, LedgerCopy], dry_run: bool) -
             keys.destroy_again(line.entry, pairs, numbers, kind=line.kind, reference=line.reference or None,
                                at=line.at, counts=line.counts, content=line.content)  # fmt: skip
             checkpoints.reach("replayed_key_line")
+    return {line.entry for line in lacking}
 
 
-def _end_revived(report: Report, filed: Mapping[UUID, LedgerCopy], actor: Actor, now: datetime, dry_run: bool) -> None:
-    """End the keys again that are alive although a line tells of their end, and the rows that came back with them."""
+def _end_revived(
+    report: Report,
+    filed: Mapping[UUID, LedgerCopy],
+    counted: Collection[UUID],
+    actor: Actor,
+    now: datetime,
+    dry_run: bool,
+) -> None:
+    """End the keys again that are alive although a line tells of their end, and the rows that came back with them;
+    those of the lines that are `counted` have ended by now, and would have after a dry run."""
     lines = chain(filed.values(), (one for one in revived.copies() if one.entry not in filed))
     by_line: dict[tuple[UUID, bool], list[ledger.Gone]] = defaultdict(list)
     for entry, gone in revived.find(lines):
-        by_line[entry, gone.is_final].append(gone)
+        if entry not in counted:
+            by_line[entry, gone.is_final].append(gone)
     for (entry, is_final), went in by_line.items():
         report.keys += len(went)
         if dry_run:

@@ -193,6 +193,26 @@ def test_only_the_programs_lines_end_a_key_and_all_of_them_are_asked(monkeypatch
     assert Client().get("/health/live/").status_code == 200
 
 
+def test_a_dry_run_after_a_restore_of_the_key_store_counts_each_key_once() -> None:
+    alice = factories.customer()
+    kept = kept_keys(alice.pk)
+    vault.keys.destroy([(alice.pk, "account")], now=NOW)
+    follow()
+    line = Tombstone.objects.order_by("seq")[0]
+    with connections["keystore"].cursor() as cursor:
+        cursor.execute(
+            "SET session_replication_role = replica; DELETE FROM vault_tombstone WHERE seq = %s;"
+            " RESET session_replication_role",
+            [line.seq],
+        )
+    assert put_back(kept) == 1
+
+    for dry_run in (True, False):
+        report = replay.replay(actor=SWEEP, now=datetime.now(UTC), dry_run=dry_run)
+        assert (report.key_lines, report.keys) == (1, 1)
+    assert vault.keys.is_destroyed(alice.pk, "account") and Tombstone.objects.get(entry=line.entry)
+
+
 def _gone(customer: Customer) -> ledger.Gone:
     number = DataKey.objects.get(record=customer.pk, envelope="account").pk
     return ledger.Gone(number, customer.pk, "account", "accounts.customer", True)
