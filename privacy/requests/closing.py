@@ -24,6 +24,8 @@ from privacy.requests import (
     history,
     paper,
     procedures,
+    questions,
+    waits,
     writing,
 )
 from privacy.requests.models import OneTimeLink, Request, SecondLook
@@ -52,7 +54,9 @@ def close(request: Request, now: datetime) -> Result:
         return wait
     if request.procedure.gives:
         copy = export.live(request)
-        if copy is None and not given_out.is_fetched(request) and export.damaged(request) is not None:
+        if copy is None and _is_owed(request):
+            if waits.is_undecided(request):
+                return Wait(now + LOOK_LATER)
             if request.subject_id is None:  # nothing is left of which another one could be made
                 raise export.CopyDamaged
             copy = export.build(request, now=now)
@@ -70,6 +74,17 @@ def close(request: Request, now: datetime) -> Result:
         unused = OneTimeLink.objects.filter(request=request, used_at=None)
         unused.exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     return Done()
+
+
+def _is_owed(request: Request) -> bool:
+    """Say whether the copy was damaged before it was given, and neither its person nor a second one has ended it."""
+    decided = history.details(request, questions.DECIDED)
+    if any(one.get("outcome") == SecondLook.Outcome.END for one in decided):
+        return False
+    told = audit.history(reference=request.reference).filter(action="copy.destroyed")
+    if given_out.is_fetched(request) or request.events.filter(kind=paper.POSTED).exists() or audit.ours(told):
+        return False
+    return export.is_owed(request)
 
 
 def _own(request: Request) -> QuerySet[Letter]:

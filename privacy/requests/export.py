@@ -146,6 +146,13 @@ def damaged(request: Request) -> Export | None:
     return next((one for one in rows if _is_ours(one) and _is_damaged(one)), None)
 
 
+def is_owed(request: Request) -> bool:
+    """Say whether the copy that was made last for this request is damaged, or ended so: another one is made then."""
+    last = request.exports.order_by("-pk").first()
+    is_told = last is not None and audit.told_of(["copy.damaged"], [(LABEL, last.pk)])
+    return bool(is_told) or damaged(request) is not None
+
+
 def _is_ours(export: Export) -> bool:
     return export.built_at is not None and bound.is_our_file(export)
 
@@ -296,18 +303,34 @@ def expire(*, now: datetime) -> int:
     """Delete the copies whose week is over, and files that no row knows; return how many went. What cannot be deleted
     keeps no other one."""
     old = bound.files_over()  # whatever their rows say, and where there is none
+    over = _over(old, now)
     done = apart.each(
+        damage=lambda: _note_damaged(over, now),  # before their keys go
         keys=lambda: vault.keys.destroy([(pk, ENVELOPE) for pk in old], now=now),
-        rows=lambda: _end_over(old, now),
+        rows=lambda: _end_over(over, now),
         files=lambda: _end_orphans(now),
     )
     return int(done["rows"] + done["files"])
 
 
-def _end_over(old: Sequence[UUID], now: datetime) -> int:
+def _over(old: Sequence[UUID], now: datetime) -> list[UUID]:
     due = Q(expires_at__lte=now) | Q(pk__in=old)
-    over = list(Export.objects.filter(due, deleted_at=None).values_list("pk", flat=True)[:500])
+    return list(Export.objects.filter(due, deleted_at=None).values_list("pk", flat=True)[:500])
 
+
+def _note_damaged(over: Sequence[UUID], now: datetime) -> None:
+    """Write down which of these copies were damaged: their week has given nobody anything."""
+
+    def note(some: Sequence[UUID]) -> None:
+        for one in Export.objects.filter(pk__in=some).select_related("request"):
+            if _is_ours(one) and _is_damaged(one):
+                _note_damage(one, now)
+
+    for _ in spared(over, note, step="damage", label=LABEL, findings=Findings()):
+        pass
+
+
+def _end_over(over: Sequence[UUID], now: datetime) -> int:
     def end(some: Sequence[UUID]) -> int:
         copies = Export.objects.filter(pk__in=some).only("pk", "path")
         with transaction.atomic():

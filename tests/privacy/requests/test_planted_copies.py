@@ -15,14 +15,14 @@ from django.db.models.functions import Now
 from accounts import upgrades
 from accounts.models import Customer
 from privacy import audit, vault
-from privacy.requests import bound, closing, export, given_out, second
-from privacy.requests.models import Export, Request
+from privacy.requests import bound, closing, export, given_out, second, waits
+from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
 from privacy.vault import stream
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from tests import factories, pages
-from tests.asked import NOW, Clock, filed, run
+from tests.asked import NOW, OPERATOR, Clock, filed, run
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
@@ -146,6 +146,37 @@ def test_a_copy_that_breaks_off_is_not_fetched_and_is_told_as_gone_out_in_part(a
     next(pieces)
     pieces.close()
     assert audit.history(reference=request.reference).filter(action="copy.fetched").count() == 1, "who leaves has not"
+
+
+def test_a_copy_that_was_damaged_all_its_week_does_not_close_its_request(alice) -> None:
+    request, clock = made(alice), Clock()
+    (export.folder() / Export.objects.get().path).write_bytes(b"x")
+    clock.now = NOW + timedelta(days=8)
+    assert export.expire(now=clock.now) == 1
+    run(request, clock)
+    assert request.state == State.REPLIED and export.live(request) is not None
+    clock.now = NOW + timedelta(days=16)
+    assert export.expire(now=clock.now) == 1
+    run(request, clock)
+    assert request.state == State.CLOSED, "a whole one was there for a week"
+
+
+def test_a_damaged_copy_that_somebody_has_ended_is_not_made_again(alice, bob) -> None:
+    hers, his = made(alice), made(bob)
+    for request in (hers, his):
+        (export.folder() / Export.objects.get(request=request).path).write_bytes(b"x")
+    with pytest.raises(export.CopyDamaged):
+        export.fetch(hers, actor=as_customer(alice), now=NOW)
+    export.destroy(hers, actor=as_customer(alice), now=NOW)
+    with pytest.raises(export.CopyDamaged):
+        export.fetch(his, actor=as_customer(bob), now=NOW)
+    waits.ask(his, SecondLook.Why.NOT_ME, actor=None, now=NOW)
+    run(his)
+    assert export.live(his) is None and his.state == State.REPLIED, "nothing is made while a question is open"
+    second.decide(his, "end", actor=OPERATOR, now=NOW)
+    for request in (hers, his):
+        run(request, Clock(NOW + timedelta(hours=1)))
+        assert request.state == State.CLOSED and not Export.objects.filter(request=request, deleted_at=None).exists()
 
 
 def test_of_a_copy_whose_person_is_gone_no_other_one_can_be_made(alice) -> None:
