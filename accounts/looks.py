@@ -183,6 +183,7 @@ class JoiningAdmin(WorkAdmin):
 
     readers = frozenset({"privacy", MANAGER})  # a manager only confirms
     adding = Look
+    tells = ("joining.",)
     list_display = ("opened_at", "person", "asked_by", "outcome", "decided_at")
     list_filter = ("outcome", "asked_by")
     ordering = ("-opened_at", "-id")

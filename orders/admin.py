@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from accounts import people
+from accounts.admin.found import BY_LOGIN
 from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders import services
@@ -153,7 +153,7 @@ class OrderAdmin(RecordAdmin):
     ordering = ("-placed_on", "-number")
     columns = ("number",)
     named_by = ("invoice_name",)
-    through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
+    through = (("customer", Customer), ("company", Company), ("customer__subject__users", BY_LOGIN))
     refusals: ClassVar[dict[type[Exception], str]] = {services.OrderRefused: ""}
     rows = (
         Rows("lines", "Lines", ("position", "product", "description", "quantity", "unit_price"), ("product",)),

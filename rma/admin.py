@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import people
+from accounts.admin.found import BY_LOGIN
 from accounts.country_choice import CountryToChoose
 from accounts.models import Company, Customer
 from orders.admin import PARTS
@@ -170,7 +170,7 @@ class RMAAdmin(RecordAdmin):
     ordering = ("-opened_on", "-number")
     columns = ("number", "instrument__serial")
     named_by = ("contact_name",)
-    through = (("customer", Customer), ("company", Company), ("customer__subject__users", people.logins_with))
+    through = (("customer", Customer), ("company", Company), ("customer__subject__users", BY_LOGIN))
     history_words: ClassVar[Mapping[str, str]] = dict(RMAEvent.Reason.choices)
     refusals: ClassVar[dict[type[Exception], str]] = {
         services.TransitionRefused: "",

@@ -53,6 +53,7 @@ class ClaimReviewAdmin(WorkAdmin):
     """A login has proved an address that is on file, and it is not certain that it is the same person."""
 
     readers = frozenset({"privacy", MANAGER})
+    tells = ("claim.",)
     list_display = ("opened_at", "customer", "reason", "proposed_at", "outcome", "decided_at")
     list_filter = ("outcome", "reason")
     ordering = ("-opened_at",)

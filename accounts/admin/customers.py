@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from accounts import activity, in_hand, looks, objections, people, told_of_joinings
+from accounts import activity, in_hand, looks, objections, told_of_joinings
 from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.admin.disputes import EndOfDispute, state_of
+from accounts.admin.found import BY_LOGIN
 from accounts.country_choice import CountryToChoose
 from accounts.models import ContactPoint, Customer
 from accounts.reach import Came, Channel
@@ -124,12 +125,13 @@ class CustomerAdmin(CorrectableAdmin):
     form = CustomerForm
     change_form_template = "admin/owner.html"
     disputed_by = frozenset({"sales", "privacy"})
+    tells = ("contact.asked", "contact.confirmed", "contact.disputed", "contact.settled")
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
     list_filter = ("kind", "channel", CountryToChoose)
     ordering = ("reference",)
     columns = ("reference",)
     named_by = ("first_name", "last_name")
-    through = (("subject__users", people.logins_with),)
+    through = (("subject__users", BY_LOGIN),)
     editable = ("title", "first_name", "last_name", "email", "phone", "region", "country", "change_reason")
     search_help = "Name, e-mail, phone or customer number. What you type is not kept."
     fieldsets = (

@@ -127,6 +127,10 @@ class LoginDisputeAdmin(WorkAdmin):
     it."""
 
     readers = frozenset({"privacy", MANAGER})  # a manager only confirms
+    tells = (
+        *("contact.disputed", "contact.settled"),
+        *("contact.end_proposed", "contact.back_proposed", "contact.code_written"),
+    )
     list_display = ("disputed_at", "customer", "since", "end_proposed_at", "gives_back")
     ordering = (F("disputed_at").desc(nulls_last=True), "-id")
     fieldsets = (

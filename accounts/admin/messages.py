@@ -14,8 +14,9 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from accounts import correspondence, people
+from accounts import correspondence
 from accounts.admin.correcting import CorrectableAdmin
+from accounts.admin.found import BY_LOGIN
 from accounts.models import Communication, Customer, User
 from privacy.admin.steps import Step, date_input, to_choose
 from privacy.admin.tables import yes_or_no
@@ -82,7 +83,7 @@ class CommunicationAdmin(CorrectableAdmin):
     list_display = ("received_on", "department", "channel", "topic", "contact_name", "closed_on")
     list_filter = ("department", "channel", "topic")
     ordering = ("-received_on", "-id")
-    through = (("customer", Customer), ("customer__subject__users", people.logins_with))
+    through = (("customer", Customer), ("customer__subject__users", BY_LOGIN))
     named_by = ("contact_name",)
     adding = WriteDown
     editable = ("contact_name", "company_name", "email", "phone", "address", "department", "topic")

@@ -123,6 +123,17 @@ class Withdraw(Step):
     is_destructive = True
 
 
+class AddNote(Step):
+    title = "Add a note"
+    help = (
+        "It stands below what was noted before, with its day, and in the copy that the person gets. Nothing that was noted is changed: a "
+        "second person decides by it. Who has the question open reads it anew."
+    )
+    text = forms.CharField(
+        max_length=2000, label="Note", widget=forms.Textarea(attrs={"rows": 4}), validators=[cards.refuse],
+    )  # fmt: skip
+
+
 class Resume(Step):
     title = "Resume"
     help = "It goes on with the step that failed. Do it once what made it fail is mended."

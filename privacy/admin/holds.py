@@ -47,6 +47,7 @@ class InForce(admin.SimpleListFilter):
 class HoldAdmin(WorkAdmin):
     readers = frozenset({"privacy"})
     adding = holding.HoldRecord
+    tells = ("hold.",)
     list_display = ("record", "reason", "reference", "placed_at", "lifted_at", "standing")
     list_filter = (InForce, "reason")
     ordering = ("-placed_at",)

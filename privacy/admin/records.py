@@ -100,8 +100,8 @@ class RecordAdmin(SearchedList, WorkAdmin):
     labels: ClassVar[Mapping[str, str]] = {}  # where the name of a field says twice what its group says
     search_help: ClassVar[str] = "Name, e-mail, phone or number. What you type is not kept."
     search_missed: ClassVar[str] = (
-        "Whole e-mail addresses and phone numbers are compared exactly; of a name, the beginning is enough. A record"
-        " that is locked for your role is found by its number only."
+        "Whole e-mail addresses and phone numbers are compared exactly; of a name, the beginning is enough. What"
+        " your role may not read finds nothing, and a record that is locked for it is found by its number only."
     )
 
     # Who may come in ---------------------------------------------------------------------------------------------

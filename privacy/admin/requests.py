@@ -60,8 +60,8 @@ class RequestAdmin(LetterPages):
     ordering = ("due_on", "reference")
     columns = ("reference",)
     named_by = ("requester_name",)
-    editable = ("note",)
     adding = filing.FileRequest
+    tells = ("request.", "letter.", "copy.")
     change_form_template = "admin/request.html"
     labels: ClassVar[Mapping[str, str]] = {
         "legal_due_on": "Due by law",
@@ -276,6 +276,7 @@ class RequestAdmin(LetterPages):
             (second.possible_breaches().filter(pk=record.pk).exists(), "breach", handling.AssessBreach),
             (record.can_withdraw, "withdraw", handling.Withdraw),
             (State.REFUSED in after(state), "refuse", handling.Refuse),
+            (bool(getattr(record, "sealed_request_file", None)), "note", handling.AddNote),
         ]
         return {name: step for is_possible, name, step in possible if is_possible}
 
@@ -345,6 +346,9 @@ class RequestAdmin(LetterPages):
             case "breach":
                 second.assess_breach(record, is_breach=data["found"] == "breach", actor=actor, now=now)
                 return f"What you found about {record.reference} is in the audit."
+            case "note":
+                services.add_note(record, text=data["text"], actor=actor, now=now)
+                return "The note is added."
             case "withdraw":
                 services.withdraw(record, actor=actor, now=now)
                 return f"{record.reference} is taken back."

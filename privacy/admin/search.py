@@ -1,6 +1,7 @@
 """Find records by what staff are told on the phone: an address, a number, a name or part of one.
 
-The indexes searched are those the model declares on its fields; no second list exists. Nothing is opened here. What is
+The indexes searched are those the model declares on its fields; no second list exists. Nothing is opened here. What a
+role may not read is not searched for it: that a record is found would confirm what stands in it (P40). What is
 restricted is found by what is sealed in it only by those to whom it opens (design 10); by its number by everybody.
 """
 
@@ -21,8 +22,18 @@ from privacy.typed import numbers, phones
 from privacy.vault import Exact, Words
 from privacy.vault.keystore import keys
 
-# What a link leads to: a model whose own indexes are searched, or a function that returns the ids that a text finds.
-Through = type[models.Model] | Callable[[str], Iterable[Any]]
+
+@dataclass(frozen=True)
+class By:
+    """A function that returns the ids that a text finds, and the envelope in which what it compares is sealed."""
+
+    find: Callable[[str], Iterable[Any]]
+    label: str
+    envelope: str
+
+
+# What a link leads to: a model whose own indexes are searched, or such a function.
+Through = type[models.Model] | By
 
 CAP = 200
 PHONE_DIGITS = 7
@@ -63,7 +74,7 @@ def find(
     is_all &= len(here) <= CAP
     found |= _shown(model, here)
     for link, other in through:
-        owners = _by_indexes(other, text) if isinstance(other, type) else set(other(text))
+        owners = _by_indexes(other, text) if isinstance(other, type) else _by(other, text)
         is_all &= len(owners) <= CAP
         owners = _shown(_led_to(model, link), owners)
         rows = model._default_manager.filter(**{f"{link}__in": owners}).values_list("pk", flat=True)[: CAP + 1]
@@ -115,6 +126,10 @@ def _by_number(model: type[models.Model], column: str, text: str) -> tuple[set[U
     return set(islice(matches, CAP + 1)), len(compared) <= MOST_COMPARED
 
 
+def _by(other: By, text: str) -> set[Any]:
+    return set(other.find(text)) if gate.may(gate.current(), other.label, other.envelope) else set()
+
+
 def _led_to(model: Any, link: str) -> Any:
     """Return the model at the end of a link such as "subject__users"."""
     for part in link.split("__"):
@@ -137,8 +152,8 @@ def _shown(model: Any, found: set[Any]) -> set[Any]:
 
 
 def _by_indexes(model: type[models.Model], text: str) -> set[UUID]:
-    """Return the ids of at most 201 records that the indexes of the model know by the text, so
-    that more are seen to be there."""
+    """Return the ids of at most 201 records that those indexes of the model know by the text whose data the actor may
+    read, so that more are seen to be there."""
     manager: Any = model._default_manager
     found: set[UUID] = set()
     for blind in _indexes(model):
@@ -151,7 +166,13 @@ def _by_indexes(model: type[models.Model], text: str) -> set[UUID]:
 
 
 def _indexes(model: type[models.Model]) -> list[Any]:
-    return [blind for field in model._meta.private_fields for blind in getattr(field, "blind", ())]
+    actor, label = gate.current(), model.vault_label  # type: ignore[attr-defined]  # a sealed model
+    return [
+        blind
+        for field in model._meta.private_fields
+        for blind in getattr(field, "blind", ())
+        if gate.may(actor, label, field.envelope)
+    ]
 
 
 def _suits(normaliser: str, text: str) -> bool:

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from privacy import audit
+from privacy import audit, gate
+from privacy.admin import covers
 from privacy.admin.steps import Decision, Step
 from privacy.admin.waiting import Task, WorkList, due, unpaused
 from privacy.admin.work import WorkAdmin
@@ -27,6 +28,7 @@ from privacy.models import Request, SecondLook
 from privacy.requests import excess, proof, second, sight
 from privacy.requests.history import NotAllowed
 from privacy.typed import cards
+from privacy.vault import Unreadable
 
 #: What had gone out before a second person decided, in a sentence.
 GONE_OUT = {
@@ -41,7 +43,7 @@ class Decide(Decision):
     template = "admin/step_second.html"
     help = (
         "Let the privacy team show you what shows who is asking: the paper, the note of the call, the answer of the other mailbox. "
-        "This page holds none of it. If you are sure that it is the person, it goes on. If you are not, it ends: nothing more is "
+        "What was written down of it stands below, for the privacy team. If you are sure that it is the person, it goes on. If you are not, it ends: nothing more is "
         "given or removed, a copy is destroyed, and the person is told why. If something stands below under “Already given or "
         "removed”, the person is told of that too, and the privacy team has to assess whether it is a breach."
     )
@@ -71,6 +73,7 @@ class Decide(Decision):
             **super().context(),
             "about": request,
             "how_proved": second.how_proved(request),
+            "notes": _notes(request),
             "already": _already(request),
             "answer_due": due(request.due_on, _today())[0],
         }
@@ -117,6 +120,11 @@ class Open(admin.SimpleListFilter):
 @admin.register(SecondLook)
 class SecondLookAdmin(WorkAdmin):
     readers = frozenset({"privacy", MANAGER})
+    # What its page says: the request as it was filed and proved, and the questions.
+    tells = (
+        *("request.filed", "request.merged", "request.identified", "request.confirmed", "request.not_me"),
+        *("request.second_", "request.refusal_"),
+    )
     list_display = ("reference", "what", "why", "asked_at", "answer_due", "decided_at", "decision")
     list_filter = (Open, "why")
     list_select_related = ("request",)
@@ -226,6 +234,11 @@ class SecondLookAdmin(WorkAdmin):
             )
         return f"{request.reference} has ended; nothing was given or removed."
 
+    def ask_why(self, request: HttpRequest, record: SecondLook) -> HttpResponse | None:
+        """Tell the access log that the question itself is why the file of its request is opened."""
+        gate.because("open request", record.request.reference)
+        return None
+
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         if not actor.roles & self.readers:
             return []
@@ -250,6 +263,13 @@ def _already(request: Request) -> str:
             return "What was asked was begun or carried out."
         case _:
             return "Nothing"
+
+
+def _notes(request: Request) -> str:
+    """Return what staff and the person wrote down in the file: what somebody saw who asked in writing, for example; or
+    why it is covered."""
+    note = request.note
+    return covers.reason(note, request.vault_label, "request_file") if isinstance(note, Unreadable) else str(note or "")
 
 
 def _question(look: SecondLook, times: list[datetime]) -> str:

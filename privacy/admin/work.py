@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.admin import site
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import ValidationError
@@ -66,6 +67,8 @@ class WorkAdmin(LimitedList):
     }
 
     rows: ClassVar[tuple[Rows, ...]] = ()
+    #: How actions of the audit begin that tell of a record of this page, whichever record's history has them.
+    tells: ClassVar[tuple[str, ...]] = ()
     #: What the codes of this kind of record mean that the audit gives as reasons.
     history_words: ClassVar[Mapping[str, str]] = {}
 
@@ -246,13 +249,19 @@ class WorkAdmin(LimitedList):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show what was done with the record: action, role and names of fields, never a value or a name."""
+        """Show what was done with the record: action, role and names of fields, never a value or a name.
+
+        What tells of a record of another page only to who may come in there, nothing without a current acknowledgement.
+        """
         record = self.get_object(request, unquote(object_id))
         if record is None or not self.has_view_permission(request, record):
             raise Http404
-        events = Paginator(self.history_of(record).order_by("-id"), 100).get_page(request.GET.get("p"))
+        roles = acting().roles
+        is_signed = self.opens_to(roles)
+        told_here = self.history_of(record).filter(_told_to(roles)) if is_signed else audit.AuditEvent.objects.none()
+        events = Paginator(told_here.order_by("-id"), 100).get_page(request.GET.get("p"))
         lines = [(one, told.data(one), told.reason(one, self.history_words)) for one in events]
-        context = {"title": "History", "events": events, "lines": lines}
+        context = {"title": "History", "events": events, "lines": lines, "is_signed": is_signed}
         return self._page(request, "admin/record_history.html", record, context)
 
     def _page(
@@ -373,6 +382,22 @@ class WorkAdmin(LimitedList):
     def work_lists(self, actor: Actor, today: date) -> Iterable[WorkList]:
         """Return what waits here for this actor: a list, perhaps empty, for each kind of work that is this actor's."""
         return ()
+
+
+def _told_to(roles: Collection[str]) -> models.Q:
+    """Return which events of the audit are told to these roles: those that tell of a record of a page (`tells`) only
+    where one of these pages opens to them."""
+    pages = [one for one in site._registry.values() if isinstance(one, WorkAdmin)]
+    of_a_page = {begin for one in pages for begin in one.tells}
+    open_here = {begin for one in pages if one.opens_to(roles) for begin in one.tells}
+    return ~_begins(of_a_page) | _begins(open_here)
+
+
+def _begins(actions: Iterable[str]) -> models.Q:
+    found = models.Q(pk__in=[])
+    for one in sorted(actions):
+        found |= models.Q(action__startswith=one)
+    return found
 
 
 def _sentences(error: Exception) -> list[str]:

@@ -48,6 +48,7 @@ QUESTIONS_BY_POST = (ACKNOWLEDGEMENT, "posted_code", "not_identified")
 # The notice of a longer deadline was written for a person who is told by post: it counts from the day
 # on which it is ticked off.
 NOTICE_WRITTEN = "notice_written"
+NOTED = "noted"  # staff added a note to the file; what was noted before stays as it is
 LETTER_RETURNED = "letter_returned"  # a mail bounced, or the post could not deliver a letter
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"

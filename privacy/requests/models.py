@@ -115,7 +115,7 @@ class Request(vault.SealedModel):
     )
     note = vault.EncryptedTextField(
         envelope="request_file",
-        max_length=4000,
+        max_length=20_000,
         multiline=True,
         verbose_name="notes of the privacy team",
         validators=[cards.refuse],

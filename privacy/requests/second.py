@@ -119,9 +119,11 @@ def open_looks(request: Request) -> QuerySet[SecondLook]:
 
 
 def shown(request: Request) -> str:
-    """Return the fingerprint of what a second person is shown: the open questions, and each time that one was put."""
+    """Return the fingerprint of what a second person is shown: the open questions, each time that one was put, what was
+    stated about who asks, and each note that was added to the evidence."""
     looks = open_looks(request).values_list("pk", flat=True)
-    events = request.events.filter(kind__in=questions.ASKED).values_list("pk", flat=True)
+    kinds = (*questions.ASKED, State.IDENTITY, State.CONFIRMED, history.NOTED)
+    events = request.events.filter(kind__in=kinds).values_list("pk", flat=True)
     return fingerprint.of([*(("question", pk) for pk in looks), *(("event", pk) for pk in events)])
 
 

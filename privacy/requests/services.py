@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from privacy import audit
+from privacy import audit, gate, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.requests import (
@@ -40,6 +40,9 @@ from privacy.retention import jurisdiction
 
 #: Of a request whose kind the table of rights does not know.
 UNKNOWN = "This version of the site does not know what is asked here. Nothing is done for it: tell who runs the site."
+
+
+MOST_NOTED = 20_000  # characters, all notes of a request together
 
 
 class NotIdentified(Exception):
@@ -177,6 +180,33 @@ def confirm_into(
             waits.ask(request, SecondLook.Why.CONFIRMED, actor=actor, now=now)
         history.schedule(request, request.steps[request.steps.index(procedures.PLAN.name) + 1], at=now)
     broker.nudge(request)
+
+
+def add_note(request: Request, *, text: str, actor: Actor, now: datetime) -> None:
+    """Add a note of staff to the file of a request, with its day. What was noted before is evidence on which others
+    decide, and is never changed.
+
+    Raises NotYours, AboutYourself, BadRequest without words or for a card number, gate.Refused where the file is not to
+    be written any more.
+    """
+    require_hand(request, actor)
+    if actor.kind == "customer":
+        raise NotYours("Only the privacy team notes something here.")
+    if not text.strip():
+        raise BadRequest("A note needs words.")
+    no_card_number(text)
+    with transaction.atomic():
+        found = locked(request)
+        gate.require_record(actor, found, ["request_file"], "write")
+        with vault.internal():  # added to, shown to nobody
+            before = str(found.note or "")
+        noted = "\n".join(part for part in (before, f"{company_day(now):%-d %B %Y}: {text.strip()}") if part)
+        if len(noted) > MOST_NOTED:
+            raise BadRequest(f"All notes of a request together have {MOST_NOTED} characters at most.")
+        found.note = noted
+        found.save(update_fields=["note"])  # type: ignore[misc]  # a sealed field is no column
+        history.event(found, history.NOTED, actor=actor, now=now)
+        audit.record("request.noted", actor=actor, now=now, subject=found.subject_id, reference=found.reference)
 
 
 # Other ways to end ----------------------------------------------------------------------------------------------------

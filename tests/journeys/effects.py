@@ -89,7 +89,7 @@ def effects(world: Everybody) -> list[Effect]:
         Effect(f"/admin/privacy/request/{step}", "erasure,=withdraw", ("pat",), "default.privacy_request"),
         Effect(f"/admin/privacy/request/{step}", "erasure,=refuse", ("pat",), "default.privacy_request", {"ground": "Unfounded.", "authority": "Art. 12(2) GDPR"}),
         Effect(f"/admin/privacy/request/{step}", "access,=posted", ("pat",), LETTER, {"letter": str(bob["letter"].pk)}),
-        Effect("/admin/privacy/request/<path:object_id>/change/", "access", ("pat",), "default.privacy_request", {"note": "Called back."}),
+        Effect(f"/admin/privacy/request/{step}", "access,=note", ("pat",), "default.privacy_request", {"text": "Called back."}),
         Effect("/admin/privacy/request/search/", "-", ("pat",), SESSION, {"q": "bob@example.com"}),
         Effect("/admin/orders/product/add/", "-", ("carol",), "default.orders_product", PRODUCT),
         Effect("/admin/orders/product/<path:object_id>/change/", "product", ("carol",), "default.orders_product", PRODUCT),

@@ -11,9 +11,11 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Customer
 from orders.models import Order
+from privacy import gate
 from privacy.admin import search
 from privacy.audit import AuditEvent
 from tests import factories
+from tests.asked import PRIVACY
 from tests.factories import a_customer, an_order, an_rma
 from tests.privacy.admin.test_admin import COMPANY, CUSTOMER, MESSAGE, ORDER, RETURN, at_work, the_list
 
@@ -31,6 +33,12 @@ def smiths(count: int) -> list[Customer]:
     return made
 
 
+def by_the_team(*args: Any, **more: Any) -> search.Found:
+    """What the privacy team finds: nobody finds what they may not read."""
+    with gate.acting(PRIVACY):
+        return search.find(*args, **more)
+
+
 def looked_for(browser: Any, text: str, names: str = CUSTOMER) -> Any:
     return browser.post(f"{the_list(names)}search/", {"q": text}, follow=True)
 
@@ -39,11 +47,11 @@ def test_a_person_is_found_among_a_thousand_of_the_same_last_name() -> None:
     wanted = a_customer("AW00029825", first_name="Zacharias", last_name="Smith")
     a_customer("AW00029826", first_name="Zacharias", last_name="Jones")
     smiths(1000)
-    found = search.find(Customer, "Zacharias Smith")
+    found = by_the_team(Customer, "Zacharias Smith")
     assert (found.ids, found.is_all) == ([wanted.pk], True)
-    assert search.find(Customer, "smi zach").ids == [wanted.pk]
+    assert by_the_team(Customer, "smi zach").ids == [wanted.pk]
     order = an_order(wanted)
-    assert search.find(Order, "zacharias smith", through=[("customer", Customer)]).ids == [order.pk]
+    assert by_the_team(Order, "zacharias smith", through=[("customer", Customer)]).ids == [order.pk]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +69,7 @@ def test_a_clerk_finds_a_name_by_what_the_keyboard_has(
     wanted = a_customer("AW00029825", first_name=first, last_name=last)
     a_customer("AW00029826", first_name="Bob", last_name="Marlow")
     with django_assert_num_queries(3, using="keystore"):
-        assert search.find(Customer, typed).ids == [wanted.pk]
+        assert by_the_team(Customer, typed).ids == [wanted.pk]
 
 
 def test_more_than_are_shown_are_said_to_be_more() -> None:

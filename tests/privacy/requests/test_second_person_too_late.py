@@ -163,7 +163,7 @@ def test_who_decides_sees_what_has_gone_out_and_the_person_is_told_at_every_addr
         page = browser.get(f"{PAGE}{look.pk}/change/").text
         assert "The copy was fetched once." in page
         help_text = pages.read(browser.get(f"{PAGE}{look.pk}/step/decide/"))
-        assert "This page holds none of it." in help_text and "Archer" not in help_text
+        assert "Covered: your role does not need this." in help_text and "Archer" not in help_text
         assert "Already given or removed</dt><dd>The copy was fetched once.</dd>" in help_text
         assert f"<dd>{request.reference}, copy of the data</dd>" in help_text
         answer = pages.decide(
