@@ -306,14 +306,5 @@ class RecordAdmin(SearchedList, WorkAdmin):
         self.write(obj, {name: form.cleaned_data[name] for name in changed}, actor=acting(), now=timezone.now())
 
     def write(self, record: Any, changes: dict[str, Any], *, actor: Actor, now: datetime) -> None:
-        """Save the changes of one record and record the event; an app with a service of its own overrides this."""
-        kind, owner = record.vault_owner()
-        record.save(update_fields=list(changes))
-        audit.record(
-            "record.changed",
-            actor=actor,
-            now=now,
-            subject=owner if kind == "subject" else None,
-            record=(record.vault_label, record.pk),
-            fields=sorted(changes),
-        )
+        """Save the changes of one record by the app's own service, which records the event."""
+        raise NotImplementedError
