@@ -109,6 +109,7 @@ def erase_records(
                 untold = _untold(declaration, found, envelopes)  # before they are cleared
                 done.rows += _end(declaration, found, envelopes)
                 subjects.update(subject_of[row.pk] for row in found if row.pk in subject_of)
+                subjects.update(_owners_of(label, [row.pk for row in found if row.pk not in subject_of]))
                 events += [
                     audit.Happened(
                         "record.erased",
@@ -203,6 +204,12 @@ def _subjects_of(declaration: Declaration, rows: Iterable[UUID]) -> dict[UUID, U
         return {}
     pairs = declaration.model._default_manager.filter(pk__in=list(rows)).values_list("pk", declaration.subject_path)
     return {pk: subject for pk, subject in pairs if subject is not None}
+
+
+def _owners_of(label: str, unlinked: Sequence[UUID]) -> set[UUID]:
+    """Return whose by the key store these records of an app are, whose rows lead to nobody any more."""
+    owners = vault.keys.owners(unlinked) if unlinked and not label.startswith("privacy.") else {}
+    return {of for kind, of in owners.values() if kind == "subject" and of is not None}
 
 
 def _asked_by(
@@ -330,7 +337,7 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
             and not _ends_with_the_subject(one)
             for one in datamap.declarations()
         )
-        if remains:
+        if remains or _is_unlinked(_still_sealed(subject)):
             return False
         # Another worker may be at the same: whoever locks the row ends the person, and tells of it.
         if not Subject.objects.select_for_update(no_key=True).filter(pk=subject).values_list("pk").first():
@@ -338,6 +345,33 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
         audit.record("subject.erased", actor=actor, now=now, subject=subject, reference=reference)
         _forget(subject, now=now)
     return True
+
+
+def _still_sealed(subject: UUID) -> list[tuple[str, UUID]]:
+    """Return (label, record) of what the key store has of a subject, but for what ends with this transaction: a row can
+    be hung on somebody else for a night, a key cannot."""
+    found = vault.keys.still_sealed(("subject", subject))
+    going = vault.deleted({record for _, record in found}) if found else set()
+    return [(label, record) for label, record in found if record not in going]
+
+
+def _is_unlinked(found: Sequence[tuple[str, UUID]]) -> bool:
+    """Say whether the rows of all of these lead to nobody, as that of a payment does whose order has ended: the person
+    is gone when they are; False where there are none. Raises StillSealed where a row leads to somebody, or is away."""
+    left = set(found)
+    for label in sorted({label for label, _ in found}):
+        try:
+            declaration = datamap.for_label(label)
+        except KeyError:
+            continue  # of an app that is no longer here: its records stand nowhere
+        if declaration.subject_path is not None:
+            ids = [record for of, record in found if of == label]
+            rows: models.QuerySet[Any] = models.QuerySet(declaration.model)
+            rows = rows.filter(**{declaration.subject_path: None}, pk__in=ids)
+            left -= {(label, pk) for pk in rows.values_list("pk", flat=True)}
+    if left:
+        raise StillSealed(sorted(left))
+    return bool(found)
 
 
 def _ends_with_the_subject(declaration: Declaration) -> bool:
@@ -362,17 +396,10 @@ def _end_one_round(subject: UUID, counts: Mapping[str, int]) -> int:
 
 
 def _forget(subject: UUID, *, now: datetime) -> None:
-    """Cut the last links to a subject of whom nothing is left, and delete its row. Raises StillSealed where the key
-    store knows of something.
+    """Cut the last links to a subject of whom nothing is left, and delete its row.
 
     The files of its requests stay, sealed; they get an owner number of their own that stands nowhere else.
     """
-    # Who can write there hangs a row on somebody else for a night; a key cannot be hung on another.
-    still_sealed = vault.keys.still_sealed(("subject", subject))
-    if still_sealed:
-        going = vault.deleted({record for _, record in still_sealed})
-        if left := [(label, record) for label, record in still_sealed if record not in going]:
-            raise StillSealed(left)
     # The same number in every repetition: the key store may have committed it when this process was killed.
     nobody = bound.nobody_of(subject)
     # Those with whom the subject was joined had names of their own in the audit.

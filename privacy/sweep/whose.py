@@ -14,44 +14,28 @@ from uuid import UUID
 from privacy import vault
 from privacy.facts import Facts
 from privacy.requests import bound
-from privacy.subjects import Subject
-from privacy.vault.keystore.keys import Owner
 
 
 def look(found: Collection[Facts]) -> tuple[dict[UUID, UUID], set[UUID]]:
     """Return as whose each record counts (its person, or itself where it is nobody's), and apart from these the records
-    that by the key store are another's than their rows say. One query of the key store, one more where a row leads to
-    nobody.
+    that by the key store are another's than their rows say. One query of the key store.
 
-    What has no living key is whose its row says: nothing of it can be opened.
+    A row that leads to nobody is nobody else's: that of a payment does whose order has ended. It counts as whose its
+    key is. What has no living key is whose its row says: nothing of it can be opened.
     """
     owners = vault.keys.owners([facts.record_id for facts in found])
-    persons = {record: of for record, (kind, of) in owners.items() if kind == "subject" and of is not None}
-    unlike = {
-        facts.record_id: facts
-        for facts in found
-        if facts.record_id in owners and not _is_as_said(facts, owners[facts.record_id])
-    }
-    strange = set(unlike) - _of_nobody(unlike.values(), persons)
-    ours = [one for one in found if one.record_id not in strange]
-    return {one.record_id: persons.get(one.record_id) or one.subject_id or one.record_id for one in ours}, strange
+    counts_as: dict[UUID, UUID] = {}
+    strange: set[UUID] = set()
+    for facts in found:
+        kind, of = owners.get(facts.record_id, ("subject", facts.subject_id))
+        person = of if kind == "subject" else None
+        if facts.subject_id is None or _is_as_said(facts.subject_id, person):
+            counts_as[facts.record_id] = person or facts.subject_id or facts.record_id
+        else:
+            strange.add(facts.record_id)
+    return counts_as, strange
 
 
-def _is_as_said(facts: Facts, owner: Owner) -> bool:
-    kind, of = owner
-    if kind != "subject":
-        return facts.subject_id is None
+def _is_as_said(said: UUID, person: UUID | None) -> bool:
     # When the last link to a person is cut the key store is committed first: a kill leaves the row with the person.
-    return facts.subject_id is not None and of in (facts.subject_id, bound.nobody_of(facts.subject_id))
-
-
-def _of_nobody(unlike: Collection[Facts], persons: dict[UUID, UUID]) -> set[UUID]:
-    """Return those that this app keeps of people who were forgotten: their rows lead to nobody, and their keys to a
-    number that stands nowhere else."""
-    lost = {
-        one.record_id: persons[one.record_id]
-        for one in unlike
-        if one.subject_id is None and one.label.startswith("privacy.") and one.record_id in persons
-    }
-    known = set(Subject.objects.filter(pk__in=set(lost.values())).values_list("pk", flat=True)) if lost else set()
-    return {record for record, person in lost.items() if person not in known}
+    return person in (said, bound.nobody_of(said))

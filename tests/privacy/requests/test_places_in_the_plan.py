@@ -82,7 +82,7 @@ def test_a_kept_order_is_not_called_removed_by_the_row_of_another_one(removed: t
         with pytest.raises(outcome.NotAsPlanned):
             lines(removal)
         assert any("the key store has its key" in one for one in contradictions.of(removal.pk))
-    assert list(planned.unlike()) == [removal.pk]
+    assert list(planned.unlike(Request.objects.all())) == [removal.pk]
     assert f"a decision about orders.order, {gone.envelope}, is not as its plan in the sealed file has it" in (
         contradictions.of(removal.pk)
     )

@@ -10,7 +10,8 @@ import pytest
 from django.db.models import QuerySet
 
 from accounts.models import Customer, User
-from orders.models import Order
+from orders.models import Order, Payment
+from orders.personal_data import payment_facts
 from privacy import vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
@@ -21,10 +22,10 @@ from privacy.requests.states import State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.subjects import Subject
-from privacy.sweep import arming, nightly, second_letter
+from privacy.sweep import arming, nightly, second_letter, whose
 from privacy.sweep.report import SweepReport
 from tests import pages, roles
-from tests.asked import NOW, OPERATOR, TODAY, Clock, confirmed, filed, run, with_letters
+from tests.asked import NOW, OPERATOR, TODAY, Clock, confirmed, filed, outlived, run, with_letters
 from tests.factories import a_customer, an_order, staff
 from tests.people import a_kept_order, an_old_order
 
@@ -176,3 +177,24 @@ def test_a_second_letter_tells_no_end_of_which_the_key_store_has_the_key(alice: 
     vault.keys.destroy([(order.pk, "order")], now=NOW)
     swept(1)
     assert Letter.objects.filter(kind=second_letter.KIND).count() == 1, "the control"
+
+
+def test_a_payment_whose_order_has_ended_ends_and_the_person_with_it() -> None:
+    """Its row leads to nobody then."""
+    customer = a_customer()
+    order = an_old_order(customer)
+    payment = Payment.objects.create(
+        order=order, token="tok_0123456789abcdef", last_four="4242", expiry="01/2030", charged_on=order.paid_on
+    )
+    subject = customer.subject_id
+    outlived(customer, "account")
+    outlived(order, "fulfilment")
+    outlived(order, "order")
+    assert Order.objects.get(pk=order.pk).customer_id is None
+    assert vault.keys.still_sealed(("subject", subject)) == [(Payment.vault_label, payment.pk)]
+    assert Subject.objects.filter(pk=subject).exists(), "something of the person is left"
+    facts = payment_facts(Payment.objects.get(pk=payment.pk))
+    assert facts.subject_id is None
+    assert whose.look([facts]) == ({payment.pk: subject}, set()), "counted as hers, and no finding"
+    outlived(payment, "payment")
+    assert not Subject.objects.filter(pk=subject).exists()
