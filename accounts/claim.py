@@ -27,9 +27,8 @@ from privacy import audit, datamap, gate, vault
 from privacy.actor import is_own, require_another
 from privacy.gate import MANAGER, Actor
 from privacy.gate import log as access_log
-from privacy.requests import bound
+from privacy.requests import bound, doubt
 from privacy.requests.models import Request
-from privacy.requests.states import OPEN_STATES
 from privacy.subjects import Subject
 from privacy.vault import Unreadable
 
@@ -265,7 +264,7 @@ def _has_login(customer: Customer) -> bool:
 
 def _has_open_request(*subjects: UUID | None) -> bool:
     """Say whether a request of one of them runs: its plan is about one person as it was when the plan was made."""
-    return Request.objects.filter(subject_id__in=[one for one in subjects if one], state__in=OPEN_STATES).exists()
+    return bool(doubt.asking([one for one in subjects if one]))
 
 
 def _link(user: User, customer: Customer, *, actor: Actor | None, now: datetime, proposed_by: str = "") -> Customer:

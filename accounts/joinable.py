@@ -19,7 +19,7 @@ from accounts.candidates import Record
 from accounts.models import Communication, Company, Customer, Joining, User
 from privacy import datamap, vault
 from privacy.datamap import Declaration
-from privacy.requests import procedures, waits
+from privacy.requests import doubt, procedures, waits
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES, State
 from privacy.retention.models import Decision
@@ -134,12 +134,15 @@ def require_free(into: UUID, formers: Collection[UUID], records: Sequence[Key]) 
     require_on_file({into, *formers})
     if User.objects.filter(subject_id__in=[into, *formers], is_staff=True).exists():
         raise NotPossible("Records of a member of staff are not joined here.")
-    if Request.objects.filter(subject_id__in=formers, state__in=OPEN_STATES).exists():
+    if doubt.asking({into, *formers}, states=()):
+        raise NotPossible("A privacy request of one of these people does not say what the site wrote: it comes first.")
+    if doubt.asking(formers):
         raise NotPossible("A privacy request of the person who has one of the records is open: it comes first.")
-    planned = Decision.objects.filter(record_id__in=[pk for _, pk in records], request__state__in=OPEN_STATES)
-    if planned.exclude(request__subject=into).exists() or _is_asked_about(records):
+    planned = set(Decision.objects.filter(record_id__in=[pk for _, pk in records]).values_list("request", flat=True))
+    about = list(doubt.these(planned, models.Q(state__in=OPEN_STATES)).values_list("subject", flat=True))
+    if any(one != into for one in about) or _is_asked_about(records):
         raise NotPossible("A privacy request about one of these records is open: it comes first.")
-    if Request.objects.filter(subject_id=into, kind__in=procedures.removing(), state__in=REMOVING).exists():
+    if doubt.asking([into], kinds=procedures.removing(), states=REMOVING):
         raise NotPossible("A removal of this person is confirmed and being carried out: it comes first.")
 
 

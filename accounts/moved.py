@@ -24,7 +24,7 @@ from accounts.users import carry, carry_joinings
 from privacy import datamap, vault
 from privacy.gate import Actor
 from privacy.gate import log as access_log
-from privacy.requests import bound, procedures
+from privacy.requests import bound, doubt, history, procedures
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.subjects import Subject
@@ -140,8 +140,11 @@ class Moved:
 
     def check_still_there(self, *, since: datetime) -> None:
         """Raise NotPossible when something of what moved was erased, or joined anew, since."""
-        removal = Request.objects.filter(subject_id=self.into, kind__in=procedures.removing(), state__in=REMOVED)
-        if removal.filter(models.Q(closed_at=None) | models.Q(closed_at__gte=since)).exists():
+        if doubt.of_person(self.into):
+            raise NotPossible("A request of this person does not say what the site wrote: it comes first.")
+        removals = Request.objects.filter(owner_id=self.into, kind__in=procedures.removing(), state__in=REMOVED)
+        ends = [history.ended_at(one) for one in removals]
+        if any(at is None or at >= since for at in ends):
             raise NotPossible("A removal was carried out for this person since: it cannot be undone any more.")
         back = {pk for pk, _ in self.people}
         for label, column, before, after, ids in self.links:

@@ -24,7 +24,7 @@ from accounts import confirmed, sessions, witnessed
 from accounts.models import LoginAddress, User
 from privacy import audit, letters, vault
 from privacy.gate import Actor
-from privacy.requests import erasure
+from privacy.requests import bound, erasure
 from privacy.requests.models import Request
 from privacy.retention.verdict import Verdict
 from privacy.work.broken import Findings, spared
@@ -108,7 +108,7 @@ def end(user_id: UUID, *, reason: str, actor: Actor | None, now: datetime) -> bo
             logger.error("A login was not ended as a sign-up: only the tables say that nobody confirmed it.")
             return False
         subject = found.subject_id
-        if subject is not None and Request.objects.filter(subject_id=subject).exists():
+        if subject is not None and Request.objects.filter(bound.of_people([subject])).exists():
             return False
         audit.record(
             "account.unconfirmed",

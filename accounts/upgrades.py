@@ -34,7 +34,7 @@ from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
 from privacy import audit, vault
 from privacy.actor import Actor
-from privacy.requests import bound, contradictions, links, planned
+from privacy.requests import bound, contradictions, links, planned, rebound
 from privacy.requests.models import Request
 from privacy.retention import decided, in_force
 from privacy.sweep import notices as ending
@@ -190,11 +190,11 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.FACTORS, factor_secrets.bind_all, now=now)
     done += once.do(once.JOININGS, keys_follow.bind_all, now=now)
     done += once.do(once.PROPOSALS, keys_follow.bind_proposals, now=now)
-    done += once.do(once.REQUESTS, bound.bind_all, now=now)
-    done += once.do(once.STEPS, partial(bound.bind_steps, contradictions.is_step_supported), now=now)
-    done += once.do(once.HISTORIES, partial(bound.bind_histories, contradictions.of), now=now)
-    done += once.do(once.EVENTS, partial(bound.bind_events, contradictions.of), now=now)
-    done += once.do(once.WEEKS, bound.bind_weeks, now=now)
+    done += once.do(once.REQUESTS, rebound.bind_all, now=now)
+    done += once.do(once.STEPS, partial(rebound.bind_steps, contradictions.is_step_supported), now=now)
+    done += once.do(once.HISTORIES, partial(rebound.bind_histories, contradictions.of), now=now)
+    done += once.do(once.EVENTS, partial(rebound.bind_events, contradictions.of), now=now)
+    done += once.do(once.WEEKS, rebound.bind_weeks, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.FORGOTTEN, partial(decided.bind_forgotten, planned.forgotten), now=now)
     done += once.do(once.ENDS, decided.bind_ends, now=now)

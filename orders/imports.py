@@ -29,8 +29,7 @@ from orders.models import Order, OrderLine, Payment, Product
 from privacy import audit, subjects, vault
 from privacy.audit import Happened
 from privacy.gate import Actor
-from privacy.requests import procedures
-from privacy.requests.models import Request
+from privacy.requests import doubt, procedures
 from privacy.requests.states import State
 from privacy.retention import rules
 from privacy.typed.lines import on_one_line
@@ -379,10 +378,8 @@ def _look_again(plan: _Plan, report: Report, *, today: date) -> None:
     locked = Customer.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=ids).order_by("pk")
     people: dict[UUID, UUID | None] = dict(locked.filter(sealed_account__isnull=False).values_list("pk", "subject_id"))
     subjects.lock(one for one in people.values() if one is not None)
-    leaving = set(
-        Request.objects.filter(
-            kind__in=procedures.removing(), state=State.EXECUTING, subject__in=people.values()
-        ).values_list("subject_id", flat=True)
+    leaving = doubt.asking(
+        {one for one in people.values() if one is not None}, kinds=procedures.removing(), states=(State.EXECUTING,)
     )
     erased = blocked.among({(customer.reference, "") for _, customer in plan.new})
     destroyed = {record for record, _ in vault.keys.destroyed([(pk, "account") for pk in people])}

@@ -146,6 +146,20 @@ def first_at(actions: Collection[str], records: Collection[Record]) -> dict[Reco
     return {by_hash[one.record]: one.at for one in ours(events)}
 
 
+def of_references(action: str, references: Collection[str]) -> list[tuple[datetime, str]]:
+    """Return when each event `action` about a request of one of these references was, with the reference, of those that
+    this program wrote, oldest first; one query."""
+    events = AuditEvent.objects.filter(action=action, reference__in=references).order_by("id")
+    return [(one.at, one.reference) for one in ours(events)] if references else []
+
+
+def people_told_of(references: Collection[str]) -> set[tuple[str, str]]:
+    """Return (reference, name) of each person in the events about requests of these references that this program wrote;
+    one query."""
+    events = AuditEvent.objects.filter(reference__in=references).exclude(subject="")
+    return {(one.reference, one.subject) for one in ours(events)}
+
+
 def last(actions: Collection[str], records: Collection[Record]) -> dict[Record, tuple[str, str]]:
     """Return, for each of these records, action and reason of the newest event that is one of `actions` and that this
     program wrote; one query."""

@@ -25,7 +25,7 @@ from privacy.letters.earlier import set_apart
 from privacy.letters.models import Letter
 from privacy.letters.printing import in_hand, mark_posted, on_paper, opened
 from privacy.letters.sending import (
-    GONE,
+    LAPSED,
     CannotSendAgain,
     has_no_mail_server,
     is_read_by_outbox,
@@ -37,11 +37,11 @@ from privacy.letters.sending import (
     went_at,
     word_for_gone,
 )
-from privacy.letters.stopping import burn, burn_given, of_person, stop, withhold
+from privacy.letters.stopping import burn, burn_given, gone_out, of_person, stop, withhold
 
 __all__ = [
     "CREDENTIALS",
-    "GONE",
+    "LAPSED",
     "MOST_A_DAY",
     "CannotSendAgain",
     "CredentialInText",
@@ -50,6 +50,7 @@ __all__ = [
     "burn_given",
     "end_credentials",
     "given",
+    "gone_out",
     "has_no_mail_server",
     "in_hand",
     "is_read_by_outbox",

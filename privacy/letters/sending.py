@@ -37,9 +37,8 @@ LONGEST_RETRY = timedelta(hours=6)
 MOST_ATTEMPTS = 20
 # While the mail server does not answer nobody tries it: each try would hold a worker up for EMAIL_TIMEOUT.
 AWAY, AWAY_FOR = "mail-server-away", timedelta(seconds=30)
-# What the audit tells of a letter that went out, or can go out no more.
+# What the audit tells of a letter that went out; and of one that can go out no more, which is no sending.
 SENT, POSTED, LAPSED = "letter.sent", "letter.posted", "letter.lapsed"
-GONE = (SENT, POSTED, LAPSED)
 ABOUT_ONE_LETTER = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 
 
@@ -181,10 +180,10 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
     to, headline, (text, html), gives = letter.to, letter.headline, given(letter), letter.credentials
     if any(isinstance(part, vault.Unreadable) for part in (to, headline, text, html)):
         raise Unopened
-    if letter.credentials_until is not None and not isinstance(gives, dict):
-        if isinstance(gives, vault.Unreadable) and not isinstance(gives, vault.Erased):
-            raise Unopened
+    if not isinstance(gives, dict) and vault.keys.is_destroyed(letter.pk, credentials.CREDENTIALS):
         raise CredentialsGone
+    if not isinstance(gives, dict) and vault.keys.living([(letter.pk, credentials.CREDENTIALS)]):
+        raise Unopened  # what it gives was taken out of its row, or cannot be read just now
     host = settings.PORTAL_HOST
     message = EmailMultiAlternatives(
         subject=headline,

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from privacy import vault
 from privacy.letters.credentials import end_credentials, end_only
 from privacy.letters.models import Letter
-from privacy.letters.sending import is_read_by_outbox
+from privacy.letters.sending import is_read_by_outbox, went_at
 
 # How long a letter that a demo's `outbox` has not printed stays readable after what it answers is over.
 UNPRINTED = timedelta(days=7)
@@ -45,6 +45,13 @@ def withhold(keys: Collection[str], *, now: datetime) -> None:
     """Stop those of these letters that have not gone out, with what they give, in the caller's transaction; audited."""
     waiting = Letter.objects.filter(key__in=keys, sent_at=None, stopped_at=None, sending_at=None)
     end_credentials(list(waiting.values_list("pk", flat=True)), now=now)
+
+
+def gone_out(letters: QuerySet[Letter]) -> QuerySet[Letter]:
+    """Return those of these letters about requests of which the audit tells that they went out: the column that says so
+    is anybody's who can write to the table."""
+    sent = letters.filter(sent_at__isnull=False)
+    return sent.filter(pk__in=went_at(list(sent.values_list("pk", flat=True))))
 
 
 def burn_given(letters: QuerySet[Letter], *, now: datetime) -> int:

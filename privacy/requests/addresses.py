@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from privacy import datamap, people, vault
-from privacy.requests import procedures, questions, writing
+from privacy.requests import bound, doubt, procedures, questions, writing
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import BEGUN_STATES, State
 
@@ -114,8 +114,9 @@ def address_for_answer(request: Request, *, now: datetime) -> str:
 
     It is the address on file by which the person asked, else the one that opens their file. Of a request about records
     it is the address that stands on them; of one that was matched with nobody the one that was given, to which nothing
-    is disclosed. Once an erasure has begun, what was on file before it stands in the file of the request. None from
-    which a mail of this request came back. Opened to be sealed into a letter at once, so nobody is asked.
+    is disclosed. Once an erasure has begun, what was on file before it stands in the file of the request. Of one in
+    doubt it is that of whom the key store says that it is. None from which a mail of this request came back. Opened to
+    be sealed into a letter at once, so nobody is asked.
     """
     to = _address_on_file(request, now)
     return "" if to and writing.bounced(request, to) else to
@@ -125,11 +126,17 @@ def _address_on_file(request: Request, now: datetime) -> str:
     with vault.internal():
         stored = request.requester_email
         stored = "" if isinstance(stored, vault.Unreadable) else str(stored or "")
-        if request.subject_id is None or request.is_about_records or has_begun(request):
-            return stored
         known = people.ask()
-        asked_by = known.on_file(request.subject_id, stored, now) if stored else ""
-        return asked_by or known.answer_address(request.subject_id, now)
+        if doubt.is_clear(request):
+            subject, is_stored = request.subject_id, request.is_about_records or has_begun(request)
+        else:  # scope and state are whoever's that wrote there; what stands in the sealed file is the request's
+            subject = bound.person_of(request.pk)
+            is_gone = subject is None or not (known.others(subject, "") or doubt.person_of(request))
+            is_stored = is_gone or bool(_listed(request.covered_records))
+        if subject is None or is_stored:
+            return stored
+        asked_by = known.on_file(subject, stored, now) if stored else ""
+        return asked_by or known.answer_address(subject, now)
 
 
 def has_begun(request: Request) -> bool:
@@ -139,9 +146,11 @@ def has_begun(request: Request) -> bool:
 
 
 def is_erased(subject: UUID) -> bool:
-    """Say whether an erasure of this person was started: a copy asked for before outlives it."""
+    """Say whether an erasure of this person was started: a copy asked for before outlives it. Not by one in doubt:
+    somebody may have written that it was begun."""
     erasures = Request.objects.filter(owner_id=subject, kind__in=procedures.removing())
-    return any(has_begun(one) for one in erasures.only("kind", "state", "parked_from"))
+    begun = [one.pk for one in erasures.only("kind", "state", "parked_from") if has_begun(one)]
+    return len(doubt.among(begun)) < len(begun)
 
 
 def spelled_on_file(label: str, record: UUID, email: str) -> str:

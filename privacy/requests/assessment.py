@@ -15,8 +15,8 @@ from privacy import datamap
 from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration, Warned
 from privacy.facts import Facts
-from privacy.requests import addresses, plan, unjoined
-from privacy.requests.models import Export, Request
+from privacy.requests import addresses, given_out, plan, unjoined
+from privacy.requests.models import Request
 from privacy.requests.procedure import Does
 from privacy.retention import decided, in_force, rules
 from privacy.retention.assess import assess
@@ -165,7 +165,8 @@ def warnings_of(request: Request, today: date) -> list[Warned]:
     for declaration in datamap.declarations():
         if declaration.warnings is not None:
             found += declaration.warnings(request.subject_id, today)
-    if Export.objects.filter(request__subject_id=request.subject_id, deleted_at=None, downloads=0).exists():
+    copies = Request.objects.filter(subject=request.subject_id, exports__deleted_at=None, exports__isnull=False)
+    if not all(map(given_out.is_fetched, copies)):
         found.append(
             Warned(
                 "A copy of your data is ready. It stays for its week, also after the removal: fetch it with its reference "

@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from privacy import subjects, vault
 from privacy.actor import Actor
 from privacy.calendar import company_day
@@ -18,6 +20,7 @@ from privacy.requests import (
     assessment,
     bound,
     contradictions,
+    doubt,
     excess,
     history,
     planned,
@@ -79,10 +82,8 @@ def _is_first(request: Request, now: datetime) -> Wait | None:
     if not kinds or request.owner_id is None or company_day(now) >= request.due_on:
         return None
     # Only one whose identity is proved: a stranger's question must not hold an erasure up.
-    first = Request.objects.filter(
-        owner_id=request.owner_id, kind__in=kinds, state__in=UNANSWERED_STATES, identity_at__isnull=False
-    )
-    is_waited_for = first.exists() or any(one != request.pk for one in bound.doubted_of(request.owner_id))
+    first = Q(kind__in=kinds, state__in=UNANSWERED_STATES, identity_at__isnull=False)
+    is_waited_for = doubt.theirs(request.owner_id, first).exclude(pk=request.pk).exists()
     return Wait(now + LOOK_AGAIN) if is_waited_for else None
 
 
@@ -116,7 +117,7 @@ def _keep_addresses(request: Request, subject: UUID, now: datetime) -> None:
     """Write into the files of the person's other requests where they are answered now, "" where by post: no
     old link or code counts again because the erasure took the address that replaced its own, or because none
     was left to hold it against."""
-    found = Request.objects.filter(owner_id=subject, scope=Request.Scope.WHOLE).exclude(pk=request.pk)
+    found = Request.objects.filter(owner_id=subject, pk__in=bound.files_of([subject])).exclude(pk=request.pk)
     for other in found.order_by("pk"):
         with vault.internal():  # compared only, shown to nobody
             stored = other.requester_email

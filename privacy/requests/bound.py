@@ -12,7 +12,7 @@ fit can only end; it is sealed again by an operator who looked (`seal_requests`)
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -22,12 +22,13 @@ from uuid import UUID
 from django.apps import apps
 from django.contrib.postgres.aggregates import StringAgg
 from django.db import models
-from django.db.models import Count, Exists, F, Func, Max, OuterRef, Q, Subquery, Value
+from django.db.models import Exists, F, Func, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Now
 
-from privacy import vault
+from privacy import audit, vault
 from privacy.calendar import undated
 from privacy.vault.compiled import Question
+from privacy.vault.keystore.pseudonyms import ENVELOPE as NAME
 from privacy.vault.models import DataKey
 
 
@@ -53,7 +54,7 @@ ENVELOPE = "request_file"
 FILE = "export"
 LIVES = timedelta(days=7)
 PARKED = "parked"
-_COLUMNS = (
+COLUMNS = (
     "pk",
     "reference",
     "kind",
@@ -68,18 +69,10 @@ _COLUMNS = (
     "step",
 )
 #: By these a day decides: until when others may object, whose law it is, how long a copy is waited for.
-_DATED = ("country", "region", "due_on")
+DATED = ("country", "region", "due_on")
 #: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or nobody once the
 #: owner is on file no more.
-DECIDING = frozenset({*_COLUMNS, *_DATED, "subject", "subject_id", "state", "parked_from"})
-# What the keyed hash stood over before all events did: these kinds, and in the first version the last of them alone.
-_STAGES_FIRST = frozenset(
-    {
-        "received", "identity", "planned", "confirmed", "executing", "executed", "replied", "closed", "refused", "withdrawn",
-        "expired", "restored", "second_asked", "second_asked_again", "second_decided", "second_ended", "refusal_proposed", "refusal_decided",
-    }
-)  # fmt: skip
-_STAGES = _STAGES_FIRST | {"extended", "address_changed", "name_changed"}
+DECIDING = frozenset({*COLUMNS, *DATED, "subject", "subject_id", "state", "parked_from"})
 
 
 class NotOurs(Exception):
@@ -98,9 +91,10 @@ def require(request: Row) -> None:
 
 
 def is_bound(pk: UUID) -> bool:
-    """Say whether the row fits its keyed hash, and is of whom the key store says its file is. Two queries."""
+    """Say whether the row fits its keyed hash, and is of whom the key store says its file is. Two queries; three where
+    it names an owner who is on file no more."""
     row = row_of(pk)
-    return row is not None and _fits(row) and not is_elsewhere(row)
+    return row is not None and _fits(row) and not is_elsewhere(row) and not is_cut_off(row)
 
 
 @contextmanager
@@ -152,7 +146,7 @@ def _write(numbers: list[UUID], columns: Mapping[str, Any], *, subject: bool = T
     list(_plain().filter(pk__in=numbers).order_by("pk").select_for_update().values_list("pk"))
     fitted = [row["pk"] for row in _rows().filter(pk__in=numbers) if _fits(row, subject=subject)]
     written = _plain().filter(pk__in=numbers).update(**columns)
-    _sign_all(_rows().filter(pk__in=fitted))
+    sign_all(Q(pk__in=fitted))
     return written
 
 
@@ -201,6 +195,12 @@ def have_ended(files: Collection[UUID]) -> bool:
     return not DataKey.objects.filter(record__in=files, envelope=FILE, destroyed_at=None).exists()
 
 
+def have_had_their_week(files: Collection[UUID]) -> bool:
+    """Say whether by the key store one of these files ended a week or more after it was made."""
+    keys = DataKey.objects.filter(record__in=files, envelope=FILE)
+    return keys.filter(destroyed_at__gte=F("created_at") + LIVES).exists()
+
+
 def files_living() -> list[UUID]:
     """Return the numbers of the files that have a key in the key store, whatever rows say: few stand at a time."""
     return list(DataKey.objects.filter(envelope=FILE, destroyed_at=None).values_list("record", flat=True))
@@ -208,11 +208,6 @@ def files_living() -> list[UUID]:
 
 def _file_says(export: FileRow) -> tuple[Any, ...]:
     return "request-file", export.pk, export.request_id, export.path, export.built_at, export.expires_at
-
-
-def _file_said(export: FileRow) -> tuple[Any, ...]:
-    # What the keyed hash stood over until 0.1, which said nothing of its week.
-    return "request-file", export.pk, export.request_id, export.path
 
 
 # Records --------------------------------------------------------------------------------------------------------------
@@ -237,89 +232,50 @@ def letters_elsewhere(owner: UUID | None, letters: Collection[UUID]) -> Iterator
 # Looking at all -------------------------------------------------------------------------------------------------------
 
 
-def doubted() -> Iterator[UUID]:
-    """Yield the requests whose row does not say what the site wrote, oldest first."""
-    yield from _doubted(_rows())
+def doubted(which: Q = Q()) -> Iterator[UUID]:  # noqa: B008  # it changes nowhere
+    """Yield the requests whose row does not say what the site wrote, of all or of those that `which` finds, oldest
+    first."""
+    yield from (row["pk"] for row, is_ours in judged(which) if not is_ours)
 
 
-def doubted_among(numbers: Collection[UUID]) -> Iterator[UUID]:
-    """Yield those of these requests whose row does not say what the site wrote, oldest first."""
-    yield from _doubted(_rows().filter(pk__in=numbers))
+def judged(which: Q) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield the rows that `which` finds, as `row_of`, each with whether it says what the site wrote. Two queries for
+    each CHUNK of them; one more where some name an owner who is on file no more."""
+    for rows in _chunks(_rows().filter(which).order_by("pk")):
+        wrong = _elsewhere(rows) | _cut_off(rows)
+        yield from ((row, _fits(row) and row["pk"] not in wrong) for row in rows)
 
 
-def doubted_of(owner: UUID) -> Iterator[UUID]:
-    """Yield those of the requests that are a person's, by their rows or by the key store, whose row does not say what
-    the site wrote."""
-    keys = DataKey.objects.filter(envelope=ENVELOPE, destroyed_at=None, owner_kind="subject", owner_id=owner)
-    yield from _doubted(_rows().filter(Q(owner_id=owner) | Q(pk__in=list(keys.values_list("record", flat=True)))))
+def files_of(owners: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return the requests whose files by the key store are these persons', with whose each is."""
+    keys = DataKey.objects.filter(envelope=ENVELOPE, destroyed_at=None, owner_kind="subject", owner_id__in=owners)
+    return {record: owner for record, owner in keys.values_list("record", "owner_id") if owner is not None}
 
 
-def _doubted(found: models.QuerySet[Any, dict[str, Any]]) -> Iterator[UUID]:
-    for rows in _chunks(found.order_by("pk")):
-        elsewhere = _elsewhere(rows)
-        yield from (row["pk"] for row in rows if not _fits(row) or row["pk"] in elsewhere)
+def of_people(owners: Collection[UUID]) -> Q:
+    """Find the requests that are these persons', by their rows or by the key store."""
+    return Q(owner_id__in=owners) | Q(pk__in=files_of(owners))
+
+
+def person_of(pk: UUID) -> UUID | None:
+    """Return whose the file of a request is by the key store, on file or not; None where it is nobody's."""
+    owners = {owner for kind, owner in _file_owners_of_one()(pk) if kind == "subject"}
+    return owners.pop() if len(owners) == 1 else None
 
 
 def seal(numbers: Collection[UUID]) -> int:
     """Sign these requests as they stand, with those of their files of which the key store says that they are their
     persons', and which end within their week: by the decision of an operator who looked. Return how many."""
-    done = _sign_all(_rows().filter(pk__in=numbers))
+    done = sign_all(Q(pk__in=numbers))
     owners = dict(_plain().filter(pk__in=numbers).values_list("pk", "owner_id"))
     for one in _files().filter(request__in=numbers):
         if is_in_its_week(one) and is_file_of(one, owners[one.request_id]):
-            _sign_files([one])
+            sign_files([one])
     return done
 
 
-def bind_all() -> int:
-    """Sign requests and files of before; return how many.
-
-    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
-    """
-    return _sign_all(_rows().filter(mac="")) + _sign_files(_files().filter(mac=""))
-
-
-def bind_weeks() -> int:
-    """Put the week of files of before under their keyed hashes; return how many.
-
-    As `bind_all`. A file that did not fit its keyed hash of before still does not, nor one that would end later.
-    """
-    live = _files().filter(deleted_at=None)
-    return _sign_files([one for one in live if vault.mac_fits(one.mac, *_file_said(one)) and is_in_its_week(one)])
-
-
-def bind_steps(is_supported: Callable[[Mapping[str, Any]], bool]) -> int:
-    """Put the next step of requests of before under their keyed hashes; return how many.
-
-    As `bind_all`. A row that did not fit its keyed hash of before still does not, nor one whose history does not
-    support the step that it names (`is_supported`): until then anybody could have written it.
-    """
-    return _bind(lambda row: vault.mac_fits(row["mac"], *_said_without_step(row)) and is_supported(row))
-
-
-def bind_histories(is_contradicted: Callable[[UUID], Any]) -> int:
-    """Put the whole history of requests of before, and their due dates, under their keyed hashes; return how many.
-
-    As `bind_all`. A row that did not fit its keyed hash of before still does not, nor one that history, audit or key
-    store contradict: until then anybody could have written a due date or an event.
-    """
-    return _bind(lambda row: vault.mac_fits(row["mac"], *_said_of_stages(row)) and not is_contradicted(row["pk"]))
-
-
-def bind_events(is_contradicted: Callable[[UUID], Any]) -> int:
-    """Put what the events of requests of before say under their keyed hashes; return how many.
-
-    As `bind_histories`: until then who could write past the triggers could have changed an event.
-    """
-    return _bind(lambda row: vault.mac_fits(row["mac"], *_said_of_count(row)) and not is_contradicted(row["pk"]))
-
-
-def _bind(fits: Callable[[Mapping[str, Any]], bool]) -> int:
-    fitted = [row["pk"] for rows in _chunks(_rows().order_by("pk")) for row in rows if fits(row)]
-    return _sign_all(_rows().filter(pk__in=fitted))
-
-
-def _sign_files(files: Iterable[Any]) -> int:
+def sign_files(files: Iterable[Any]) -> int:
+    """Sign these files as they stand; return how many. As `sign_all`."""
     done = 0
     for one in files:
         sign_file(one)
@@ -327,9 +283,11 @@ def _sign_files(files: Iterable[Any]) -> int:
     return done
 
 
-def _sign_all(rows: models.QuerySet[Any, dict[str, Any]]) -> int:
+def sign_all(which: Q) -> int:
+    """Sign the requests that `which` finds as they stand; return how many. In the transaction of a caller who
+    knows that the site wrote them."""
     done, model = 0, _model()
-    for some in _chunks(rows.order_by("pk")):
+    for some in _chunks(_rows().filter(which).order_by("pk")):
         made = [model(pk=row["pk"], mac=vault.mac_of(*_says(row))) for row in some]
         done += _plain().bulk_update(made, ["mac"])
     return done
@@ -340,9 +298,10 @@ def _chunks(rows: models.QuerySet[Any, dict[str, Any]]) -> Iterator[list[dict[st
     while True:
         with undated.leniently():
             some = list((rows.filter(pk__gt=after) if after else rows)[:CHUNK])
-        if not some:
+        if some:
+            yield some
+        if len(some) < CHUNK:
             return
-        yield some
         after = some[-1]["pk"]
 
 
@@ -380,6 +339,15 @@ def is_elsewhere(row: Mapping[str, Any]) -> bool:
     return any((kind, owner) not in _owners(row["owner_id"]) for kind, owner in _file_owners_of_one()(row["pk"]))
 
 
+def is_cut_off(row: Mapping[str, Any]) -> bool:
+    """Say whether a row names nobody, and its owner is on file all the same: whether somebody is, the key store knows
+    by the name that the audit has for them, which ends with them; their own row can be taken away for a minute.
+
+    Who is nobody has got another name, by which the audit tells nothing of the request.
+    """
+    return bool(_cut_off([row]))
+
+
 @cache
 def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     """Return what the keyed hashes stand over, read with the history in one statement; to be narrowed, never read
@@ -389,7 +357,7 @@ def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     """
     events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk")).exclude(kind=PARKED)
     history = events.order_by().values("request").annotate(said=_hashed(StringAgg(_line(), Value("\n"), order_by="pk")))
-    columns = (*_COLUMNS, *_DATED, "subject_id", "state", "parked_from", "mac")
+    columns = (*COLUMNS, *DATED, "subject_id", "state", "parked_from", "mac")
     found = _plain().annotate(history=Subquery(history.values("said")))
     person = apps.get_model("privacy", "Subject").objects.filter(pk=OuterRef("owner_id"))
     return found.annotate(is_on_file=Exists(person)).values(*columns, "history", "is_on_file")
@@ -429,34 +397,8 @@ def stopped_at(row: Mapping[str, Any]) -> str:
 
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
-    columns = (row[name] for name in (*_COLUMNS, *_DATED))
+    columns = (row[name] for name in (*COLUMNS, *DATED))
     return "request", *columns, stopped_at(row), row["history"]
-
-
-def _said_of_count(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # What the keyed hash stood over in the first days of 0.2: the last of the events and how many there were.
-    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=row["pk"]).exclude(kind=PARKED)
-    found = events.aggregate(last=Max("pk"), count=Count("pk"))
-    columns = (row[name] for name in (*_COLUMNS, *_DATED))
-    return "request", *columns, stopped_at(row), found["last"], found["count"] or None
-
-
-def _said_of_stages(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # What the keyed hash stood over until 0.1; such a row is signed anew once (accounts.upgrades).
-    last, count = _stages(row, _STAGES)
-    return "request", *(row[name] for name in _COLUMNS), stopped_at(row), last, count
-
-
-def _said_without_step(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # The same of a version before.
-    last, _ = _stages(row, _STAGES_FIRST)
-    return "request", *(row[name] for name in _COLUMNS if name != "step"), stopped_at(row), last
-
-
-def _stages(row: Mapping[str, Any], kinds: Collection[str]) -> tuple[int | None, int | None]:
-    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=row["pk"], kind__in=kinds)
-    found = events.aggregate(last=Max("pk"), count=Count("pk"))
-    return found["last"], found["count"] or None
 
 
 def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:
@@ -471,6 +413,19 @@ def _elsewhere(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:
         for record, kind, owner in _file_owners().filter(record__in=owners)
         if (kind, owner) not in _owners(owners[record])
     }
+
+
+def _cut_off(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:
+    gone = {row["reference"]: row for row in rows if row["subject_id"] is None and row["owner_id"] is not None}
+    if not gone:
+        return set()
+    names = DataKey.objects.filter(
+        owner_id__in={row["owner_id"] for row in gone.values()}, envelope=NAME, destroyed_at=None
+    )
+    owners = dict(names.values_list("record", "owner_id"))  # who was joined from two has the names of both
+    words = {(owners[one], word) for one, word in vault.pseudonyms(owners).items()} if owners else set()
+    told = audit.people_told_of(gone) if words else ()
+    return {gone[name]["pk"] for name, word in told if (gone[name]["owner_id"], word) in words}
 
 
 @cache

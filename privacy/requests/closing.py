@@ -61,7 +61,7 @@ def close(request: Request, now: datetime) -> Result:
                 raise export.CopyDamaged
             copy = export.build(request, now=now)
         if copy is None and export.damaged(request) is None:
-            export.require_end(request)
+            export.require_end(request, now=now)
         if copy is not None and copy.expires_at > now and not given_out.is_fetched(request):
             return Wait(copy.expires_at)
         if request.subject_id is None:  # everything else about the person was erased meanwhile
@@ -108,15 +108,21 @@ def _unanswered(request: Request, now: datetime) -> Wait | None:
         # Ticking a letter off wakes the request.
         return Wait(now + (LOOK_LATER if word.by == Letter.By.POST else LOOK_AGAIN))
     if request.state == State.EXECUTED:
-        if written and word is not None and not _has_gone(word, request):
-            raise bound.NotOurs
+        if word is not None and not _has_gone(word, request):
+            if _has_lapsed(word):
+                return _write_anew(word, request, now)
+            if written:
+                raise bound.NotOurs
         history.move(request, State.REPLIED, actor=current(), now=now)
     return None
 
 
 def _written(request: Request) -> str | None:
-    """Return the number of the letter that the history calls the answer; "" where none was to be written, None for one
-    of before, whose history does not say."""
+    """Return the number of the letter that the history calls the answer, the last one where it was written anew; ""
+    where none was to be written, None for one of before, whose history does not say."""
+    for detail in reversed(history.details(request, history.ANSWERED_ANEW)):
+        if isinstance(found := detail.get(ANSWER), str):
+            return found
     for detail in history.details(request, history.STEP, step=procedures.LETTER.name):
         if isinstance(found := detail.get(ANSWER), str):
             return found
@@ -124,8 +130,27 @@ def _written(request: Request) -> str | None:
 
 
 def _has_gone(word: Letter, request: Request) -> bool:
-    """Say whether the audit tells that the answer went out, or can go out no more; a copy's ends also with all else of
-    the person, and its key is gone then."""
-    return bool(audit.told_of(letters.GONE, [(Letter.vault_label, word.pk)])) or (
-        request.procedure.gives and vault.keys.is_destroyed(word.pk, "letter")
-    )
+    """Say whether the audit tells that the answer went out; a copy's ends also with all else of the person, and its key
+    is gone then."""
+    return bool(letters.went_at([word.pk])) or (request.procedure.gives and vault.keys.is_destroyed(word.pk, "letter"))
+
+
+def _has_lapsed(word: Letter) -> bool:
+    """Say whether the audit tells that the answer was stopped because a link or code in it had lapsed: that is no
+    sending."""
+    return bool(audit.told_of((letters.LAPSED,), [(Letter.vault_label, word.pk)]))
+
+
+def _write_anew(word: Letter, request: Request, now: datetime) -> Wait:
+    """Leave the answer once more in place of one that lapsed, with what it gives; return until when to wait for it.
+
+    A copy whose week ended meanwhile is made again.
+    """
+    letters.burn(Letter.objects.filter(pk=word.pk), now=now)
+    Letter.objects.filter(pk=word.pk).update(key=f"lapsed:{word.pk}")
+    if request.procedure.gives and export.live(request) is None:
+        export.build(request, now=now)
+    answer.leave(request, now=now)
+    anew = str(Letter.objects.values_list("pk", flat=True).get(key=answer.key(request)))
+    history.event(request, history.ANSWERED_ANEW, actor=current(), now=now, detail={ANSWER: anew})
+    return Wait(now + LOOK_AGAIN)

@@ -57,6 +57,8 @@ _TOLD_TOO = (
 )
 # So has this one, of a right that ends data: the proof of it was written.
 _TOLD_OF_REMOVALS = ((State.EXECUTED, (EXECUTED, RESUMED), "it was carried out"),)
+#: After one of these a question to a second person ends undecided.
+_ENDED = frozenset(one.value for one in State if one not in OPEN_STATES) | {RESTORED}
 _HELD_AGAINST = frozenset(kind for kind, _, _ in _TOLD_EACH_TIME) | {history.STEP}
 
 
@@ -109,7 +111,10 @@ def _besides(row: Mapping[str, Any]) -> list[str]:
     found += [f"a step in its history that it has not reached: {name}" for name in _ahead(row)]
     if pk in tombstones.taken():
         found.append("in the place of its proof the key store's ledger has a line that the program did not write")
-    return [*found, *questions.findings(Request.objects.only("pk").get(pk=pk)), *_alone(row)]
+    request = Request.objects.only("pk").get(pk=pk)
+    unanswered = sorted(questions.of(request).ended)
+    found += [f"a question to a second person that ended and nobody answered: {why}" for why in unanswered]
+    return [*found, *questions.findings(request), *_alone(row)]
 
 
 def _alone(row: Mapping[str, Any]) -> Iterator[str]:
@@ -147,6 +152,8 @@ def _of_person(row: Mapping[str, Any]) -> Iterator[str]:
     if not bound.is_of_owner(row):
         gone = row["subject_id"] is None
         yield f"the row names {'nobody, and its owner is on file' if gone else 'another person than its owner'}"
+    elif bound.is_cut_off(row):
+        yield "the row names nobody, and by the key store its owner is on file"
     if bound.is_elsewhere(row):
         yield "by the key store its file is another person's than the row's"
 
@@ -173,6 +180,9 @@ def _of_stages(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, An
     kinds, state = {kind for kind, _, _ in events}, bound.stopped_at(row)
     if state not in kinds and not (state == "closed" and "restored" in kinds):
         yield f"its history does not say that it was ever {state}"
+    names = [kind for kind, _, _ in events]
+    if history.SECOND_ENDED in names and not _ENDED & set(names[: names.index(history.SECOND_ENDED)]):
+        yield "a question to a second person ended before the request did"
     proved = [detail.get("identity") for kind, _, detail in events if kind == "identity"]
     if row["identity"] != "pending" and not proved:
         yield "its history does not say that identity was proved"

@@ -16,7 +16,7 @@ from privacy import audit
 from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, clock, history, writing
+from privacy.requests import addresses, clock, doubt, history, writing
 from privacy.requests.asking import wait_anew
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
@@ -85,6 +85,7 @@ def extend(request: Request, *, reason: str, words: str, actor: Actor, now: date
     _require_team(request, actor)
     if reason not in REASONS or not words.strip():
         raise BadRequest("An extension needs one of the law's reasons, and words for the person.")
+    doubt.require_clear(request)
     try:
         return _extend(request, reason, REASONS[reason], words.strip(), actor, now)
     except TooLate:  # only now: the refusal undid what the transaction wrote
@@ -202,6 +203,7 @@ def pause(request: Request, *, actor: Actor, now: datetime) -> Request:
     _require_team(request, actor)
     with transaction.atomic():
         found = locked(request)
+        doubt.require_clear(found)
         if not may_pause(found, now=now):
             raise NotAllowed(
                 "The clock stops only while an identity that was asked for within three days is not proved."

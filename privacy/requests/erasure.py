@@ -138,7 +138,7 @@ def erase_records(
 
 
 def _has_asked(subject: UUID) -> bool:
-    return Request.objects.filter(subject_id=subject).exists()
+    return Request.objects.filter(bound.of_people([subject])).exists()
 
 
 def _on_hold(label: str, records: Iterable[UUID]) -> set[UUID]:
@@ -262,7 +262,9 @@ def _end(declaration: Declaration, rows: Sequence[Any], envelopes: Collection[st
 
 
 def _update(declaration: Declaration, ids: Sequence[UUID], columns: dict[str, Any]) -> None:
-    if columns and ids:
+    if columns and ids and declaration.model is Request:
+        bound.write(Q(pk__in=ids), **columns)  # what is left of it says still what the site wrote
+    elif columns and ids:
         # Around the sealing query set: only NULLs and blanks are written, nothing is opened or sealed.
         models.QuerySet(declaration.model).filter(pk__in=ids).update(**columns)
 

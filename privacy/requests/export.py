@@ -23,16 +23,18 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from privacy import audit, gate, vault
 from privacy.actor import Actor
+from privacy.calendar import undated
 from privacy.files import regular
 from privacy.gate import log
 from privacy.requests import (
     archive,
     bound,
     given_out,
+    history,
     procedures,
     sight,
     waits,
@@ -52,6 +54,10 @@ LABEL = "privacy.export"
 ENVELOPE = bound.FILE
 # A file without a row that is older than any build is left over from a killed worker.
 ORPHAN_AFTER = timedelta(hours=2)
+#: Lines of the audit that tell why a copy ended before its week: its person wanted it, or a second person ended the
+#: request.
+DESTROYED = "copy.destroyed"
+_SAID_TO_END = (DESTROYED, "request.second_decided")
 
 
 class NoCopy(Exception):
@@ -128,14 +134,23 @@ def live(request: Request) -> Export | None:
     return next((one for one in Export.objects.filter(request=request, deleted_at=None) if _is_whole(one)), None)
 
 
-def require_end(request: Request) -> None:
-    """Raise bound.NotOurs where a copy was made for this request that can't be fetched and has not ended: its row was
-    changed or taken away by another program, and nobody has been given anything.
+def require_end(request: Request, *, now: datetime) -> None:
+    """Raise bound.NotOurs where a copy was made for this request that can't be fetched and has not ended, or ended
+    before its time: its row was changed or taken away by another program, and nobody has been given anything.
 
-    A copy ends with its key, which the key store knows of. To be asked where `live` finds none.
+    A copy ends with its key, which the key store knows of: after its week, or because it was given out, or the person
+    or a second person said so, of which our lines of the audit tell. To be asked where `live` finds none.
     """
-    made = list(Export.objects.filter(request=request).values_list("pk", flat=True))
-    if not made or not bound.have_ended(made):
+    made = list(Export.objects.filter(request=request))
+    numbers = [one.pk for one in made]
+    if not made or not bound.have_ended(numbers):
+        raise bound.NotOurs
+    if any(bound.is_our_file(one) and one.expires_at <= now for one in made) or bound.have_had_their_week(numbers):
+        return
+    told = audit.ours(audit.history(reference=request.reference).filter(action__in=_SAID_TO_END))
+    is_said = any(one.action == DESTROYED or one.reason.startswith("end:") for one in told)
+    is_posted = request.events.filter(kind="copy_posted").exists()
+    if not is_said and not is_posted and not given_out.is_fetched(request):
         raise bound.NotOurs
 
 
@@ -227,7 +242,7 @@ def left(request: Request, *, now: datetime) -> list[Export]:
         return []
     found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
     if request.procedure.removes and request.state in BEGUN_STATES and not request.is_about_records:
-        found = found.filter(request__owner_id=request.owner_id, built_at__lte=request.closed_at or now)
+        found = found.filter(request__owner_id=request.owner_id, built_at__lte=history.ended_at(request) or now)
     else:
         found = found.filter(request=request)
     copies = found.select_related("request").order_by("expires_at")
@@ -247,7 +262,7 @@ def destroy(request: Request, *, actor: Actor, now: datetime) -> None:
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None).first()
         if export is None:
             raise NoCopy
-        audit.record("copy.destroyed", actor=actor, now=now, subject=request.subject_id, reference=request.reference)
+        audit.record(DESTROYED, actor=actor, now=now, subject=request.subject_id, reference=request.reference)
         delete(export, now=now)
         _wait_no_more(request, now)
 
@@ -300,8 +315,8 @@ def delete(export: Export, *, now: datetime) -> None:
 
 
 def expire(*, now: datetime) -> int:
-    """Delete the copies whose week is over, and files that no row knows; return how many went. What cannot be deleted
-    keeps no other one."""
+    """Delete the copies whose week is over, by the row where the site wrote it, else by the age of its key, and files
+    that no row knows; return how many went. What cannot be deleted keeps no other one."""
     old = bound.files_over()  # whatever their rows say, and where there is none
     over = _over(old, now)
     done = apart.each(
@@ -314,8 +329,7 @@ def expire(*, now: datetime) -> int:
 
 
 def _over(old: Sequence[UUID], now: datetime) -> list[UUID]:
-    due = Q(expires_at__lte=now) | Q(pk__in=old)
-    return list(Export.objects.filter(due, deleted_at=None).values_list("pk", flat=True)[:500])
+    return over_by(Export.objects.filter(Q(expires_at__lte=now) | Q(pk__in=old), deleted_at=None), now=now)[:500]
 
 
 def _note_damaged(over: Sequence[UUID], now: datetime) -> None:
@@ -376,6 +390,16 @@ def _tell(inode: int, error: str) -> None:
     if (inode, error) not in _told:
         _told.add((inode, error))
         logger.error("copies.left", inode=inode, error=error)
+
+
+def over_by(copies: QuerySet[Export], *, now: datetime) -> list[UUID]:
+    """Return those of these copies that have ended, or are to end: their week is over by a row that the site wrote, or
+    their key is gone or older than a week. What anybody wrote into a row ends nothing before."""
+    old, living = set(bound.files_over()), set(bound.files_living())
+    numbers = list(copies.values_list("pk", flat=True))
+    ours = (one for one in undated.each(copies) if bound.is_our_file(one) and not undated.is_none(one.expires_at))
+    due = {one.pk for one in ours if one.expires_at <= now}
+    return [pk for pk in numbers if pk in due or pk in old or pk not in living]
 
 
 def _file(export: Export) -> Path:

@@ -27,6 +27,7 @@ from privacy.requests import (
     broker,
     clock,
     codes,
+    doubt,
     history,
     procedures,
     proving,
@@ -211,24 +212,21 @@ def _open_one(receipt: Receipt) -> Request | None:
     proved by different things, and open different ones.
     """
     kind, subject, email, name = receipt.kind, receipt.subject, receipt.email, receipt.name
-    found = (
-        Request.objects.filter(kind=kind, state__in=OPEN_STATES).select_for_update(of=("self",)).order_by("filed_at")
-    )
     if subject is not None:
-        return found.filter(owner_id=subject, scope=Request.Scope.WHOLE).first()
+        return doubt.open_one(subject, kind)
     if not email:
         return None  # a name and a postal address tell nobody apart
     _one_at_a_time(kind, email)
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
-    of_address = found.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
-    return next(
-        (
-            one
-            for one in of_address
-            if (bound.is_ours(one) if one.is_about_records else not _is_named_otherwise(one, name))
-        ),
-        None,
+    of_address = list(
+        Request.objects.filter(Q(subject=None) | Q(scope=Request.Scope.RECORDS), pk__in=list(same))
+        .filter(kind=kind, state__in=OPEN_STATES)
+        .select_for_update(of=("self",))
+        .order_by("filed_at")
     )
+    doubted = doubt.among(one.pk for one in of_address)
+    ours = (one for one in of_address if one.pk not in doubted)
+    return next((one for one in ours if one.is_about_records or not _is_named_otherwise(one, name)), None)
 
 
 def _one_at_a_time(kind: str, email: str) -> None:

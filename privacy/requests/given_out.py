@@ -7,12 +7,14 @@ and one after the last, and the number in the row decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from datetime import datetime
+from uuid import UUID
 
 from privacy import audit
 from privacy.actor import Actor
-from privacy.requests.models import Export, Request
+from privacy.requests import bound
+from privacy.requests.models import Request
 
 BEGUN, FETCHED = "copy.begun", "copy.fetched"
 
@@ -33,14 +35,19 @@ def is_fetched(request: Request) -> bool:
 
 
 def times(request: Request) -> int:
-    """Return how often a copy of this request went out, wholly or in part: what nobody gets back."""
-    begun = audit.ours(audit.history(reference=request.reference).filter(action=BEGUN))
-    return max(len(begun), sum(request.exports.values_list("downloads", flat=True)))
+    """Return how often a copy of this request went out, wholly or in part: what nobody gets back. As many as any of the
+    audit's two lines or the number in the row tells."""
+    told = audit.ours(audit.history(reference=request.reference).filter(action__in=(BEGUN, FETCHED)))
+    lines = Counter(one.action for one in told)
+    return max(lines[BEGUN], lines[FETCHED], sum(request.exports.values_list("downloads", flat=True)))
 
 
-def copies(found: Iterable[Export]) -> int:
-    """Return how many of these copies went out, wholly or in part."""
-    return sum(1 for one in found if one.downloads or times(one.request))
+def since(owner: UUID, at: datetime) -> int:
+    """Return of how many requests that are a person's, by their rows or by the key store, a copy went out since, wholly
+    or in part: by the audit, whatever rows of copies are there."""
+    references = set(Request.objects.filter(bound.of_people([owner])).values_list("reference", flat=True))
+    told = [*audit.of_references(BEGUN, references), *audit.of_references(FETCHED, references)]
+    return len({reference for when, reference in told if when >= at})
 
 
 def _note(action: str, request: Request, actor: Actor, now: datetime, via: str) -> None:

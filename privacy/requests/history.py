@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -22,6 +23,8 @@ from privacy.requests.procedure import Procedure
 from privacy.requests.states import State, after
 
 STEP = "step"
+RESTORED = "restored"
+_ENDED = (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED, RESTORED)
 ENDS = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.PARKED})
 # Who was asked less than this before the due day gets more time, where the law has any.
 LEAST_TIME_TO_ACT = timedelta(days=14)
@@ -49,9 +52,15 @@ QUESTIONS_BY_POST = (ACKNOWLEDGEMENT, "posted_code", "not_identified")
 # on which it is ticked off.
 NOTICE_WRITTEN = "notice_written"
 NOTED = "noted"  # staff added a note to the file; what was noted before stays as it is
+# The answer could not go out any more, because what it gives had lapsed, and was written once more.
+ANSWERED_ANEW = "answered_anew"
 LETTER_RETURNED = "letter_returned"  # a mail bounced, or the post could not deliver a letter
 # Of the letter with a code that proves who is asking: whoever had it in hand may know the code.
 CODE_WRITTEN, CODE_SHOWN, CODE_POSTED = "code_written", "code_shown", "code_posted"
+
+
+#: Of a request in doubt (privacy.requests.doubt).
+IN_DOUBT = "This request does not say what the site wrote. Nothing was done: tell who runs the site."
 
 
 class NotAllowed(Exception):
@@ -112,7 +121,7 @@ def move(
         raise NotAllowed(f"A request that is {request.state} cannot become {to.value}.")
     with bound.kept(request) as is_bound:
         if not is_bound and to not in ENDS:
-            raise NotAllowed("This request does not say what the site wrote. Nothing was done: tell who runs the site.")
+            raise NotAllowed(IN_DOUBT)
         request.state = to
         fields = ["state"]
         if not request.is_open:
@@ -131,7 +140,23 @@ def close_restored(request: Request, *, actor: Actor | None, now: datetime, at: 
         request.state, request.closed_at, request.parked_from = State.CLOSED, at, ""
         request.save(update_fields=["state", "closed_at", "parked_from"])
         schedule(request, "", at=None)
-        event(request, "restored", actor=actor, now=now, detail={"carried_out_at": at.isoformat()})
+        event(request, RESTORED, actor=actor, now=now, detail={"carried_out_at": at.isoformat()})
+
+
+def ended_at(request: Request) -> datetime | None:
+    """Return when a request ended, by its history; None for one that did not. The column is anybody's who can write to
+    the table."""
+    return ends([request.pk]).get(request.pk)
+
+
+def ends(requests: Collection[UUID]) -> dict[UUID, datetime]:
+    """Return when these requests ended, by their histories; one query. Of one that a restored backup had open it is the
+    day that the ledger tells."""
+    found = {}
+    for one in RequestEvent.objects.filter(request__in=requests, kind__in=_ENDED).order_by("pk"):
+        told = one.detail.get("carried_out_at") if isinstance(one.detail, dict) else None
+        found[one.request_id] = datetime.fromisoformat(told) if isinstance(told, str) else one.at
+    return found
 
 
 def step_done(

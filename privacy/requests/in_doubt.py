@@ -6,7 +6,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from privacy.calendar import undated
-from privacy.requests import bound, planned, questions, tombstones
+from privacy.requests import doubt, planned, questions, tombstones
 from privacy.requests.models import Request
 
 
@@ -18,6 +18,6 @@ def among(which: QuerySet[Request]) -> QuerySet[Request]:
     500 requests; nothing is shown of what is opened for it.
     """
     with undated.leniently():  # the one with a day that no calendar has is to be named
-        doubted = bound.doubted_among(list(which.order_by().values_list("pk", flat=True)))
+        doubted = doubt.among(which.order_by().values_list("pk", flat=True))
         numbers = {*doubted, *planned.unlike(which), *questions.unlike(which), *tombstones.taken()}
     return which.filter(pk__in=numbers)

@@ -77,6 +77,7 @@ EVENTS: dict[str, str] = {
     "copy_posted": "Copy posted, and destroyed here",
     "letter_returned": "Letter came back",
     "noted": "Note added to the file",
+    "answered_anew": "Answer written once more: what it gives had lapsed before it went out",
     "address_changed": "Address changed on a record that it is about",
     "other_name": "Another record carries the address and points to somebody else",
     "name_changed": "Name changed on a record that it is about",

@@ -27,9 +27,8 @@ from django.db.models.functions import Cast
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.facts import Facts
-from privacy.requests import addresses, assessment, history, writing
+from privacy.requests import addresses, assessment, doubt, history, writing
 from privacy.requests.models import Request, RequestEvent
-from privacy.requests.states import OPEN_STATES
 from privacy.retention import decided, in_force, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
 from privacy.retention.models import Decision
@@ -69,13 +68,14 @@ def write(*, on: date, actor: Actor | None, now: datetime, findings: Findings) -
     noted, and the others are told.
     """
     late = _late(on)
-    # One whose answer still waits to go out says there what stays.
-    found = Request.objects.filter(pk__in=late.values("request")).exclude(state__in=OPEN_STATES)
+    found = Request.objects.filter(pk__in=late.values("request"))
 
     def tell(some: Sequence[UUID]) -> int:
         with transaction.atomic():
-            requests = found.filter(pk__in=some).select_for_update(of=("self",)).order_by("pk")
-            return sum(_tell(one, on, actor, now) for one in requests)
+            requests = list(found.filter(pk__in=some).select_for_update(of=("self",)).order_by("pk"))
+            doubt.require_none(requests)
+            # One whose answer still waits to go out says there what stays.
+            return sum(_tell(one, on, actor, now) for one in requests if not one.is_open)
 
     waiting = list(found.order_by("pk").values_list("pk", flat=True))
     return sum(spared(waiting, tell, step="move", label=Request.vault_label, findings=findings))
@@ -169,11 +169,7 @@ def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> li
     """Return those of the decisions of which something is open on `on`, with the reason of that day."""
     facts = {one.record_id: one for one in found}
     on_hold, schedule = in_force.on_hold(list(facts)), rules.load()
-    asking = set(
-        Request.objects.filter(
-            state__in=OPEN_STATES, owner_id__in={one.subject_id for one in facts.values() if one.subject_id}
-        ).values_list("owner_id", flat=True)
-    )
+    asking = doubt.asking({one.subject_id for one in facts.values() if one.subject_id})
     still = []
     for decision in decisions:
         one = facts.get(decision.record_id) if decision.record_id is not None else None

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Q
+
 from privacy import audit, people, vault
 from privacy.actor import Actor
-from privacy.requests import history, writing
+from privacy.requests import doubt, history, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES, State
@@ -78,7 +80,7 @@ def _other_names(request: Request, addresses: set[str]) -> set[str]:
     names = set()
     for address in filter(None, addresses):
         same = Request.objects.find("request.email", address).values_list("pk", flat=True)
-        for other in Request.objects.filter(pk__in=list(same), state__in=OPEN_STATES).exclude(pk=request.pk):
+        for other in doubt.these(same, Q(state__in=OPEN_STATES)).exclude(pk=request.pk):
             names.add(_given(other)[1])
     return names - {""}
 

@@ -21,6 +21,7 @@ from privacy.requests import (
     broker,
     clock,
     codes,
+    doubt,
     history,
     links,
     nothing,
@@ -35,7 +36,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.proof import BadRequest, no_card_number
 from privacy.requests.sight import NOT_OURS, NotYours, acting_as, locked, require_hand
-from privacy.requests.states import OPEN_STATES, State
+from privacy.requests.states import State
 from privacy.typed.lines import on_one_line
 
 
@@ -180,7 +181,7 @@ def _is_proved(
 def _identified_as(request: Request, how: str, subject: UUID, note: str, *, actor: Actor, now: datetime) -> str:
     """Give the request to the person who was proved, in the caller's transaction; return its outcome code."""
     if request.subject_id != subject:
-        if Request.objects.filter(owner_id=subject, kind=request.kind, state__in=OPEN_STATES).exists():
+        if doubt.open_one(subject, request.kind) is not None:
             raise NotAllowed("The person has an open request of this kind already; add the receipt there.")
         with bound.kept(request) as is_bound:
             if not is_bound:  # a key that changed its owner is not taken back

@@ -25,6 +25,7 @@ from privacy.requests import (
     broker,
     clock,
     deadline,
+    doubt,
     export,
     given_out,
     history,
@@ -158,6 +159,8 @@ def decide(
         whys = sorted(waiting_here.values_list("why", flat=True))
         if not whys:
             raise NotAllowed("Nothing waits for a second person in this request.")
+        if outcome == SecondLook.Outcome.GO_ON:
+            doubt.require_clear(found)
         if seen is not None:
             fingerprint.require(seen, shown(found))
         if is_dry:
@@ -211,7 +214,8 @@ def _tell_that_it_was_not_shown(request: Request, words: str, out: str, *, now: 
     """Write to the address of the answer and to every other e-mail of the person: any of them may be the right one."""
     to = addresses.address_for_answer(request, now=now)
     with vault.internal():
-        others = people.ask().others(request.subject_id, to) if request.subject_id else []
+        person = doubt.person_of(request)
+        others = people.ask().others(person, to) if person else []
     for number, address in enumerate([to, *others]):
         writing.queue(
             writing.NOT_YOU,

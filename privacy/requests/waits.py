@@ -19,8 +19,8 @@ from privacy import audit, letters, people, vault
 from privacy.actor import Actor
 from privacy.calendar import COMPANY, add_working_days, company_day
 from privacy.letters.models import Letter
-from privacy.requests import addresses, clock, given_out, history, links, questions, writing
-from privacy.requests.models import Export, OneTimeLink, Request, SecondLook
+from privacy.requests import addresses, bound, clock, doubt, given_out, history, links, questions, writing
+from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import OPEN_STATES
 from privacy.work.broken import Findings, spared
 
@@ -146,10 +146,11 @@ def received_again(request: Request, on: date, *, actor: Actor, now: datetime) -
 def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> None:
     """Write to every other e-mail of the person's login and contact, without content: it was not them, or all is
     well."""
-    if request.subject_id is None or request.is_about_records or not request.procedure.tells_others:
+    person = doubt.person_of(request)
+    if person is None or request.is_about_records or not request.procedure.tells_others:
         return
     with vault.internal():
-        others = people.ask().others(request.subject_id, but)
+        others = people.ask().others(person, but)
     for number, other in enumerate(others):
         token = links.make_link(request, OneTimeLink.Purpose.NOT_ME, to=other, now=now)
         writing.queue(
@@ -168,7 +169,7 @@ def _tell_others(request: Request, *, but: str, actor: Actor, now: datetime) -> 
 def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
     """Ask a second person about what an e-mail link, or the login, proved before somebody objected to a contact of the
     person, or to a change of the login's address."""
-    proved = Request.objects.filter(_can_give(), owner_id=subject, identity__in=BY_MACHINE)
+    proved = doubt.theirs(subject, Q(_can_give(), identity__in=BY_MACHINE))
     for request in proved.select_for_update(of=("self",)).order_by("pk"):
         if _is_disputed(request):
             ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
@@ -177,17 +178,17 @@ def contact_disputed(subject: UUID, *, actor: Actor, now: datetime) -> None:
 def login_given_back(subject: UUID, *, since: datetime, actor: Actor, now: datetime) -> tuple[int, int]:
     """Ask a second person about what was asked by login or e-mail link since then, by which the login was in other
     hands, and end the links and codes of requests of that time. In the caller's transaction. Return how many were asked
-    about, and how many copies of that time were fetched."""
+    about, and of how many requests a copy was fetched since."""
     asked = 0
-    of_then = Request.objects.filter(Q(filed_at__gte=since) | Q(identity_at__gte=since), owner_id=subject)
-    machine = of_then.filter(_can_give(), identity__in=BY_MACHINE)
+    of_then = Q(filed_at__gte=since) | Q(identity_at__gte=since)
+    machine = doubt.theirs(subject, Q(of_then, _can_give(), identity__in=BY_MACHINE))
     for request in machine.select_for_update(of=("self",)).order_by("pk"):
         ask(request, SecondLook.Why.DISPUTED, actor=actor, now=now)
         asked += 1
-    theirs = OneTimeLink.objects.filter(request__owner_id=subject, created_at__gte=since, used_at=None)
+    requests = Request.objects.filter(bound.of_people([subject]))
+    theirs = OneTimeLink.objects.filter(request__in=requests, created_at__gte=since, used_at=None)
     theirs.exclude(purpose=OneTimeLink.Purpose.NOT_ME).filter(expires_at__gt=now).update(expires_at=now)
-    made = Export.objects.filter(request__owner_id=subject, built_at__gte=since).select_related("request")
-    return asked, given_out.copies(made)
+    return asked, given_out.since(subject, since)
 
 
 def record_changes(
@@ -234,7 +235,7 @@ def is_covered(record: tuple[str, UUID], email: str) -> bool:
 
 def _about(email: str, which: Q) -> QuerySet[Request]:
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
-    return Request.objects.filter(which, scope=Request.Scope.RECORDS, pk__in=list(same))
+    return doubt.these(same, Q(which, scope=Request.Scope.RECORDS))
 
 
 def _can_give() -> Q:
@@ -248,7 +249,7 @@ def people_joined(subject: UUID, *, actor: Actor, now: datetime, is_objected: bo
     """Ask a second person about what was asked by login or link before the person was joined; where somebody objects to
     what was joined (`is_objected`), also about a copy that can be fetched: it may hold that."""
     which = _can_give() if is_objected else Q(state__in=OPEN_STATES)
-    proved = Request.objects.filter(which, owner_id=subject, identity__in=BY_MACHINE, scope=Request.Scope.WHOLE)
+    proved = doubt.theirs(subject, Q(which, identity__in=BY_MACHINE, scope=Request.Scope.WHOLE))
     for request in proved.select_for_update(of=("self",)).order_by("pk"):
         ask(request, SecondLook.Why.JOINED, actor=actor, now=now)
 
@@ -285,8 +286,14 @@ def left_over() -> QuerySet[SecondLook]:
     """Return the open questions about requests that have ended and of which no copy can be
     fetched: a decision changes nothing.
 
-    Not "this was not me", which is noted whenever it is said, because something may have gone out.
+    Not "this was not me", which is noted whenever it is said, because something may have gone out. One in doubt has not
+    ended.
     """
+    found = _of_ended()
+    return found.exclude(request__in=doubt.among(found.values_list("request", flat=True)))
+
+
+def _of_ended() -> QuerySet[SecondLook]:
     copies = questions.copies().filter(request=OuterRef("request"))
     asked = questions.rows().exclude(why=SecondLook.Why.NOT_ME)
     return asked.exclude(request__state__in=OPEN_STATES).filter(~Exists(copies))
@@ -298,14 +305,15 @@ def end_left_over(*, actor: Actor | None, now: datetime, request: Request | None
 
     def end(some: Sequence[UUID]) -> int:
         with transaction.atomic():
-            asked = left_over().filter(request__in=some)
+            # One that is just being closed is signed after this, and was asked before.
+            asked = (left_over() if request is None else _of_ended()).filter(request__in=some)
             requests = Request.objects.filter(pk__in=asked.values("request")).select_for_update(of=("self",))
             return sum(
                 end_questions(one, asked.filter(request=one), actor=actor, now=now) for one in requests.order_by("pk")
             )
 
     if request is not None:
-        return end([request.pk])
+        return end([request.pk]) if doubt.is_clear(request) else 0
     numbers = sorted(set(left_over().values_list("request", flat=True)))
     return sum(spared(numbers, end, step="question", label=Request.vault_label, findings=Findings()))
 

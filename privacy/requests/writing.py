@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from privacy import letters, people, vault
 from privacy.calendar import company_day
 from privacy.letters.models import Letter
 from privacy.letters.stopping import UNPRINTED
-from privacy.requests import authorities, history, procedures
+from privacy.requests import authorities, doubt, history, procedures
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import State
 from privacy.work import apart
@@ -44,8 +45,10 @@ def queue(
     (letters.queue).
 
     Without an address it waits to be printed and posted: to `postal`, the lines of an address, else to the postal
-    address of the person, or the one the request came from.
+    address of the person, or the one the request came from. One about a request in doubt is the letter of whom the key
+    store says that the request is.
     """
+    subject = doubt.person_of(request)
     told = {
         "request": request,
         "complaint_to_us": authorities.to_us(request.country),
@@ -58,21 +61,22 @@ def queue(
         context={**told, **context},
         key=key,
         now=now,
-        subject=request.subject_id,
+        subject=subject,
         request=request,
-        postal=[] if to else postal or _postal(request, now),
+        postal=[] if to else postal or _postal(request, subject, now),
         credentials=credentials,
         until=until,
     )
 
 
-def _postal(request: Request, now: datetime) -> list[str]:
-    """Return the lines of the address to which a letter about a request is posted, [] when there is none."""
+def _postal(request: Request, subject: UUID | None, now: datetime) -> list[str]:
+    """Return the lines of the address to which a letter about a request of this person is posted, [] when there is
+    none."""
     with vault.internal():
         kept = request.outcome
         lines = kept.get("postal") if isinstance(kept, dict) else None
-        if not lines and request.subject_id is not None:
-            lines = people.ask().postal(request.subject_id, now)
+        if not lines and subject is not None:
+            lines = people.ask().postal(subject, now)
         elif not lines and isinstance(request.requester_postal, str):
             lines = [one.strip() for one in request.requester_postal.splitlines() if one.strip()]
     return [] if not lines or undelivered(request, lines) else list(lines)
@@ -80,7 +84,7 @@ def _postal(request: Request, now: datetime) -> list[str]:
 
 def has_postal(request: Request, *, now: datetime) -> bool:
     """Say whether there is an address to which letters about a request can be posted."""
-    return bool(_postal(request, now))
+    return bool(_postal(request, doubt.person_of(request), now))
 
 
 def keep_postal(request: Request, *, now: datetime) -> None:
@@ -163,12 +167,12 @@ def printed(letter: Letter, *, now: datetime) -> None:
     """Record that a demo's `outbox` has shown a mail, and burn it where it answers a removal that is closed."""
     with transaction.atomic():
         letters.printed(letter, now=now)
-        letters.burn(_of_the_erased().filter(pk=letter.pk), now=now)
+        letters.burn(_of_the_erased(Q(pk=letter.pk)), now=now)
 
 
 def end_unprinted(*, now: datetime) -> int:
     """Burn what a demo's `outbox` did not print in time of removals that are closed; return how many letters."""
-    ids = list(_of_the_erased().filter(queued_at__lte=now - UNPRINTED).values_list("pk", flat=True)[:500])
+    ids = list(_of_the_erased(Q(queued_at__lte=now - UNPRINTED)).values_list("pk", flat=True)[:500])
     return letters.burn(Letter.objects.filter(pk__in=ids), now=now)
 
 
@@ -178,11 +182,11 @@ def answers_a_removal(letter: Letter) -> bool:
     return about is not None and about.procedure.removes and about.state == State.CLOSED
 
 
-def _of_the_erased() -> QuerySet[Letter]:
+def _of_the_erased(which: Q) -> QuerySet[Letter]:
     # Elsewhere the last step of the removal has burned them already.
-    return Letter.objects.filter(
-        request__kind__in=procedures.removing(),
-        request__state=State.CLOSED,
-        sent_at__isnull=False,
-        sealed_letter__isnull=False,
+    found = letters.gone_out(
+        Letter.objects.filter(
+            which, request__kind__in=procedures.removing(), request__state=State.CLOSED, sealed_letter__isnull=False
+        )
     )
+    return found.exclude(request__in=doubt.among(found.values_list("request", flat=True)))

@@ -29,9 +29,8 @@ from privacy.calendar import company_day
 from privacy.calendar.days import PastDateField
 from privacy.datamap import Declaration
 from privacy.facts import Facts
-from privacy.requests import bound, erasure, longer
+from privacy.requests import bound, doubt, erasure, history, longer
 from privacy.requests.models import Request
-from privacy.requests.states import OPEN_STATES
 from privacy.retention import decided, in_force, restriction, rules
 from privacy.retention.assess import NO_PINS, Pins, assess
 from privacy.retention.gather import read, with_flags
@@ -289,6 +288,7 @@ class _Run:
             return
         persons = self._persons(declaration, [found[record_id] for record_id in due])
         waiting = self._waiting(found[record_id] for record_id in due) | self._unwarned(found, due)
+        waiting |= self._not_ended(declaration, found, due)
         self._count(declaration, due)
         batch: list[Verdict] = []
         for record_id, ending in due.items():
@@ -315,6 +315,21 @@ class _Run:
             stay = {one.record_id for one in batch if one.subject_id in kept}
             self.report.kept += len(stay)
             self._erase([one for one in batch if one.record_id not in stay])
+
+    def _not_ended(
+        self, declaration: Declaration, found: dict[UUID, Facts], due: dict[UUID, list[Verdict]]
+    ) -> set[UUID]:
+        """Return the requests of which only the row says that they ended so long ago: they stay, and are findings."""
+        if declaration.model is not Request:
+            return set()
+        ends, stay = history.ends(due), doubt.among(due)
+        for number, at in ends.items():
+            closed = found[number].events.get("closed")
+            if closed is not None and closed < company_day(at):
+                stay.add(number)
+        for number in stay:
+            self.findings.note("end", declaration.label, number, "NotOurs")
+        return stay
 
     def _unwarned(self, found: dict[UUID, Facts], due: dict[UUID, list[Verdict]]) -> set[UUID]:
         """Return the records of people who were to be warned and were not, or not early enough: they stay for now."""
@@ -384,11 +399,7 @@ class _Run:
         subjects = {facts.record_id: facts.subject_id for facts in found if facts.subject_id is not None}
         if not subjects:
             return set()
-        asking = set(
-            Request.objects.filter(state__in=OPEN_STATES, subject__in=set(subjects.values())).values_list(
-                "subject_id", flat=True
-            )
-        )
+        asking = doubt.asking(set(subjects.values()))
         return {record_id for record_id, subject in subjects.items() if subject in asking}
 
     def _count(self, declaration: Declaration, ids: Iterable[UUID]) -> None:

@@ -19,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from privacy import letters
 from privacy.letters.models import Letter
-from privacy.requests import addresses, answer, longer, outcome, procedures, writing
+from privacy.requests import addresses, answer, doubt, longer, outcome, procedures, writing
 from privacy.requests.models import Request
 from privacy.retention import decided
 from privacy.retention.models import Decision
@@ -40,13 +40,14 @@ def write(*, on: date, now: datetime, findings: Findings) -> int:
     said is destroyed once they have gone out. A request that cannot be answered is noted, and the others are told.
     """
     told = Q(kind__in=(KIND, longer.KIND)) | Q(kind=writing.NOT_YOU, request__kind__in=procedures.removing())
-    letters.burn_given(Letter.objects.filter(told, sent_at__isnull=False, sealed_letter__isnull=False), now=now)
+    letters.burn_given(letters.gone_out(Letter.objects.filter(told, sealed_letter__isnull=False)), now=now)
     untold = _untold(now)
     found = Request.objects.filter(pk__in=untold.values("request"), sealed_request_file__isnull=False)
 
     def tell(some: Sequence[UUID]) -> int:
         with transaction.atomic():
-            requests = found.filter(pk__in=some).order_by("pk")
+            requests = list(found.filter(pk__in=some).order_by("pk"))
+            doubt.require_none(requests)
             ended = ((one, set(decided.ours(untold.filter(request=one)))) for one in requests)
             return sum(_write(one, those, on, now) for one, those in ended if those)
 

@@ -36,6 +36,7 @@ from privacy.requests import (
     links,
     proving,
     reading,
+    rebound,
     second,
     services,
     sight,
@@ -349,7 +350,7 @@ def test_requests_of_before_are_signed_once_and_never_again(alice: Customer, bob
     Export.objects.update(mac="")
     assert not bound.is_ours(hers)
     Once.objects.filter(step=once.REQUESTS).delete()
-    assert once.do(once.REQUESTS, bound.bind_all, now=NOW) == 3
+    assert once.do(once.REQUESTS, rebound.bind_all, now=NOW) == 3
     assert bound.is_ours(hers) and bound.is_ours(his) and "Archer" in copy_of(hers, alice)
     planted(his, identity_at=NOW - timedelta(days=1), mac="")
     upgrades.bind_rows(now=NOW)
@@ -364,7 +365,7 @@ def test_signing_many_takes_as_many_statements_as_signing_one(alice: Customer, b
             services.withdraw(request, actor=as_customer(customer), now=NOW)
         models.QuerySet(Request).update(mac="")
         with CaptureQueriesContext(connections["default"]) as found:
-            bound.bind_all()
+            rebound.bind_all()
         counts.append(len(found))
     assert counts[0] == counts[1]
 
@@ -552,7 +553,7 @@ def test_the_next_step_of_requests_of_before_is_signed_once(alice: Customer, bob
     for one in (hers, his):
         row = bound.row_of(one.pk)
         assert row is not None
-        planted(one, mac=vault.mac_of(*bound._said_without_step(row)))
+        planted(one, mac=vault.mac_of(*rebound._said_without_step(row)))
         assert not bound.is_ours(one)
     planted(his, confirmed_hash="a" * 64)
     Once.objects.filter(step=once.STEPS).delete()
@@ -560,7 +561,7 @@ def test_the_next_step_of_requests_of_before_is_signed_once(alice: Customer, bob
     assert bound.is_ours(hers) and not bound.is_ours(his) and once.is_done(once.STEPS)
     row = bound.row_of(hers.pk)
     assert row is not None
-    planted(hers, mac=vault.mac_of(*bound._said_without_step(row)))
+    planted(hers, mac=vault.mac_of(*rebound._said_without_step(row)))
     upgrades.bind_rows(now=NOW)
     assert not bound.is_ours(hers), "never again"
 

@@ -27,7 +27,7 @@ from rma.models import RMA
 from tests import factories, pages, people
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, confirmed, filed, run, with_letters
 from tests.beginnings import beginning
-from tests.factories import TASK, an_order, an_rma, moved
+from tests.factories import TASK, an_order, an_rma, as_customer, moved
 
 LAST_DAY, FIRST_DAY, LATER = date(2033, 12, 31), date(2034, 1, 1), date(2041, 12, 31)
 NEXT = FIRST_DAY + timedelta(days=1)
@@ -266,7 +266,7 @@ def test_another_request_that_waits_on_the_day_is_told_and_answered_first(finish
     (letter,) = told(request)
     for text in texts(letter):
         assert longer.UNANSWERED in text and "Until: what is said here is settled" in text
-    Request.objects.filter(pk=copy.pk).update(state=State.CLOSED)
+    services.withdraw(copy, actor=as_customer(alice), now=NOW)
     swept(NEXT)
     assert not is_there(order, "order") and len(told(request)) == 1
 

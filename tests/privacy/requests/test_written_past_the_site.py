@@ -28,6 +28,7 @@ from privacy.requests import (
     longer,
     outcome,
     planned,
+    rebound,
     second,
     waits,
     writing,
@@ -175,6 +176,7 @@ def test_an_end_of_a_question_that_the_audit_does_not_tell_of_and_a_due_day_that
         call_command("seal_requests", request=removal.reference)
     assert "Sealed as they stand: 0." in capsys.readouterr().out and not bound.is_ours(removal)
     assert contradictions.of(removal.pk) == [
+        "a question to a second person ended before the request did",
         "its history says more often than the audit that a question to a second person ended",
         "its history says more often than the audit that a second person decided about its refusal",
         "its history says that identity was proved at another time",
@@ -182,7 +184,7 @@ def test_an_end_of_a_question_that_the_audit_does_not_tell_of_and_a_due_day_that
         f"by its history it is due on {was['due_on']:%-d %B %Y}, by its row on {TODAY:%-d %B %Y}",
     ]
     models.QuerySet(Request).filter(pk=removal.pk).update(**was)
-    assert len(contradictions.of(removal.pk)) == 2
+    assert len(contradictions.of(removal.pk)) == 3
 
 
 def test_what_is_held_against_nothing_is_named_beside_the_row(
@@ -270,9 +272,9 @@ def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice:
         models.QuerySet(Request).filter(pk=request.pk).update(mac=vault.mac_of(*say(row)))
 
     for step, say in (
-        (once.STEPS, bound._said_without_step),
-        (once.HISTORIES, bound._said_of_stages),
-        (once.EVENTS, bound._said_of_count),
+        (once.STEPS, rebound._said_without_step),
+        (once.HISTORIES, rebound._said_of_stages),
+        (once.EVENTS, rebound._said_of_count),
     ):
         models.QuerySet(Request).filter(pk=his.pk).update(step="tombstone")
         for one in (hers, his):
@@ -290,7 +292,7 @@ def test_rows_of_before_are_signed_once_where_their_history_supports_them(alice:
     due_on = history.due_dates(hers).due_on
     for forged in (TODAY, due_on):
         models.QuerySet(Request).filter(pk=hers.pk).update(due_on=forged)
-        of_before(hers, bound._said_of_stages)
+        of_before(hers, rebound._said_of_stages)
         Once.objects.filter(step=once.HISTORIES).delete()
         upgrades.bind_rows(now=NOW)
         assert bound.is_ours(hers) == (forged == due_on), "a due date that does not follow is not signed"

@@ -19,7 +19,7 @@ from privacy import letters, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import assessment, erasure, posting
+from privacy.requests import assessment, erasure, posting, services
 from privacy.requests.models import Request
 from privacy.retention import decided, holds
 from privacy.retention.models import Decision
@@ -465,7 +465,7 @@ def test_the_work_does_not_grow_with_what_is_not_due(armed: SweepState) -> None:
 def asked(order: Order, kind: str = "erasure", state: str = "closed") -> Request:
     return Request.objects.create(
         reference=f"PR-2026-{Request.objects.count():06d}", kind=kind, state=state, channel="web",
-        subject=order.customer.subject if state != "closed" else None, filed_at=NOW,
+        subject=(subject := order.customer.subject if state != "closed" else None), owner_id=subject and subject.pk, filed_at=NOW,
         received_on=NOW.date(), due_on=date(2026, 12, 20), legal_due_on=date(2026, 12, 21),
     )  # fmt: skip
 
@@ -585,7 +585,7 @@ def test_nothing_vanishes_while_the_person_waits_for_a_copy(armed: SweepState) -
     request = asked(order, "access", "received")
     assert counts(run(LAST_DAY)) == (1, 0, 1, 0)
     assert is_readable(order)
-    Request.objects.filter(pk=request.pk).update(state="closed")
+    services.withdraw(request, actor=OPERATOR, now=NOW)
     assert counts(run(LAST_DAY)) == (1, 1, 0, 0)
 
 

@@ -1,0 +1,113 @@
+"""Which requests count where something is sent, ended, given or asked: those whose rows say what the site wrote, and of
+the others, which are in doubt, each as one that is open and at which somebody has to look.
+
+What must never happen: a letter about somebody to another person, data that end, a copy given out or a question
+spared because somebody wrote a state, a right or a person into the row of a request, if only for a minute, and the
+site acted on that. So who acts by state, right or person asks here, and not the table (a house test holds that): by
+night one in doubt is a finding, at the desk it can only end (NotAllowed), and word of that goes to whom the key store
+says that it belongs. It never counts as ended, or as carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+import structlog
+from django.db.models import Q, QuerySet
+
+from privacy.requests import bound, history
+from privacy.requests.models import Request
+from privacy.requests.states import OPEN_STATES
+from privacy.subjects import Subject
+
+log = structlog.get_logger(__name__)
+
+
+def among(requests: Iterable[UUID]) -> set[UUID]:
+    """Return those of these requests that are in doubt."""
+    numbers = set(requests)
+    return set(bound.doubted(Q(pk__in=numbers))) if numbers else set()
+
+
+def require_none(requests: Iterable[Request]) -> None:
+    """Raise bound.NotOurs where one of these is in doubt: by night the others are done without it."""
+    if among(one.pk for one in requests):
+        raise bound.NotOurs
+
+
+def is_clear(request: Request) -> bool:
+    """Say whether the site wrote what the row says; of one that is just being written (`bound.kept`) whether it did
+    before, without asking again."""
+    inside = request.__dict__.get("_is_kept")
+    return bound.is_ours(request) if inside is None else inside
+
+
+def require_clear(request: Request) -> None:
+    """Raise NotAllowed for a request in doubt, which can only end: what staff want of it would be done for whoever
+    wrote there."""
+    if not is_clear(request):
+        raise history.NotAllowed(history.IN_DOUBT)
+
+
+def of_person(owner: UUID) -> set[UUID]:
+    """Return the requests in doubt that are a person's, by their rows or by the key store."""
+    return set(bound.doubted(bound.of_people([owner])))
+
+
+def theirs(owner: UUID, which: Q) -> QuerySet[Request]:
+    """Return the requests of a person that `which` finds, with all of theirs that are in doubt."""
+    return Request.objects.filter(Q(which, owner_id=owner) | Q(pk__in=of_person(owner)))
+
+
+def these(requests: Iterable[UUID], which: Q) -> QuerySet[Request]:
+    """Return those of these requests that `which` finds, with all of them that are in doubt."""
+    numbers = list(requests)
+    return Request.objects.filter(Q(which, pk__in=numbers) | Q(pk__in=among(numbers)))
+
+
+def asking(
+    people: Collection[UUID], *, kinds: Collection[str] | None = None, states: Collection[str] = OPEN_STATES
+) -> set[UUID]:
+    """Return who of these people has a request (of these kinds) that is open, or in one of these states, or one that is
+    in doubt. Three queries for any number."""
+    if not people:
+        return set()
+    files = bound.files_of(people)
+    found: set[UUID | None] = set()
+    for row, is_ours in bound.judged(Q(owner_id__in=people) | Q(pk__in=files)):
+        if not is_ours or (row["state"] in states and (kinds is None or row["kind"] in kinds)):
+            found |= {row["owner_id"], files.get(row["pk"])}
+    return {one for one in people if one in found}
+
+
+def person_of(request: Request) -> UUID | None:
+    """Return whose a request is: as its row says, and of one in doubt as the key store says; None for nobody on
+    file."""
+    if is_clear(request):
+        return request.subject_id
+    owner = bound.person_of(request.pk)
+    return owner if owner is not None and Subject.objects.filter(pk=owner).exists() else None
+
+
+def open_one(subject: UUID, kind: str) -> Request | None:
+    """Return the open request of a person of this kind about the whole file, locked, in the caller's transaction.
+
+    One in doubt is theirs only where the key store says so; another one was planted, and is put aside: it leads to the
+    person no more, so that who asks is not swallowed by it.
+    """
+    found = Request.objects.filter(kind=kind, state__in=OPEN_STATES, scope=Request.Scope.WHOLE, owner_id=subject)
+    rows = list(found.select_for_update(of=("self",)).order_by("filed_at"))
+    doubted = among(one.pk for one in rows)
+    for one in rows:
+        if one.pk not in doubted:
+            return one
+    own = bound.files_of([subject])
+    for one in rows:
+        if one.pk in own:
+            return one
+    planted = Request.objects.filter(kind=kind, state__in=OPEN_STATES, scope=Request.Scope.WHOLE, subject_id=subject)
+    for pk in planted.exclude(pk__in=own).values_list("pk", flat=True):
+        log.error("request.put_aside", request=str(pk))
+        Request.objects.filter(pk=pk).update(subject=None)
+    return None
