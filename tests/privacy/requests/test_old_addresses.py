@@ -241,7 +241,11 @@ def moved_to_new(user: User) -> None:
 
 
 def fetched(browser: Client, request: Request) -> int:
-    return int(browser.post(f"/privacy/requests/{request.pk}/export/").status_code)
+    """Fetch the copy, to its last byte where it is given: only then it counts as fetched. Return the status."""
+    answer = browser.post(f"/privacy/requests/{request.pk}/export/")
+    if answer.streaming:
+        assert sum(map(len, answer.streaming_content)) > 0
+    return int(answer.status_code)
 
 
 def test_a_code_that_waited_in_an_old_mailbox_opens_no_copy(copy_by_login: ByLogin) -> None:
