@@ -196,7 +196,7 @@ class RequestAdmin(LetterPages):
         ]
         on_hold = list(_holds(record))
         holding.name_records(on_hold)
-        is_yourself = self.is_own(record)
+        is_yourself, damaged = self.is_own(record), export.damaged(record)
         return {
             "about": record,
             "is_late": record.is_open and not record.is_answered and record.due_on < _today(),
@@ -212,8 +212,7 @@ class RequestAdmin(LetterPages):
                 )
                 for one in record.letters.all()
             ],
-            "copies": list(record.exports.all()),
-            "damaged": export.damaged(record),
+            "copies": [(one, one == damaged) for one in record.exports.all()],
             "holds": on_hold,
             **self._decisions(record, actor),
         }

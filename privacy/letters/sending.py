@@ -180,10 +180,12 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
     to, headline, (text, html), gives = letter.to, letter.headline, given(letter), letter.credentials
     if any(isinstance(part, vault.Unreadable) for part in (to, headline, text, html)):
         raise Unopened
-    if not isinstance(gives, dict) and vault.keys.is_destroyed(letter.pk, credentials.CREDENTIALS):
-        raise CredentialsGone
-    if not isinstance(gives, dict) and vault.keys.living([(letter.pk, credentials.CREDENTIALS)]):
-        raise Unopened  # what it gives was taken out of its row, or cannot be read just now
+    if not isinstance(gives, dict):
+        if vault.keys.is_destroyed(letter.pk, credentials.CREDENTIALS):
+            raise CredentialsGone
+        # It cannot be read just now, its key is not in the key store, or it was taken out of its row.
+        if isinstance(gives, vault.Unreadable) or vault.keys.living([(letter.pk, credentials.CREDENTIALS)]):
+            raise Unopened
     host = settings.PORTAL_HOST
     message = EmailMultiAlternatives(
         subject=headline,

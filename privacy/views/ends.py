@@ -70,6 +70,12 @@ def is_damaged(about: Request, *, now: datetime) -> bool:
     return found is not None and found.expires_at > now
 
 
+def is_made_anew(about: Request) -> bool:
+    """Say whether a damaged copy of this request is made anew when its person asks: one that is open, of somebody on
+    file."""
+    return about.is_open and about.subject_id is not None
+
+
 def _why(refusal: Mapping[str, str], is_unreadable: bool) -> tuple[str, ...]:
     if not refusal:
         return () if is_unreadable else (IN_LETTER,)

@@ -148,6 +148,7 @@ def outcome(request: HttpRequest) -> HttpResponse:
         person.remember_proof(request, about, "", went_to.stands_on_code(about, code))
     ended = {
         "copy_is_damaged": is_damaged,
+        "copy_is_made_anew": is_damaged and ends.is_made_anew(about),
         "end": ends.of_request(about, found["refusal"]),
         "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),
     }

@@ -114,6 +114,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "copy": copy,
         "copy_ended": copy_ended,
         "copy_is_damaged": is_damaged,
+        "copy_is_made_anew": is_damaged and ends.is_made_anew(about),
         "steps": words.steps(about, reading.show(about)),
         "is_under_way": is_running and not (copy or copy_ended or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,

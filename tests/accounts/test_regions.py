@@ -20,7 +20,7 @@ from orders.models import Order
 from privacy import datamap, gate, vault
 from privacy.audit import AuditEvent
 from privacy.gate import Actor
-from privacy.requests import contents, export
+from privacy.requests import archive, contents
 from rma.models import RMA
 from tests import factories, pages
 from tests.accounts.test_imports import ALICE, file_of, take
@@ -285,7 +285,7 @@ def test_people_read_the_names_of_countries_and_states_and_programs_are_told_tha
     assert "Massachusetts" in seen(theirs.get("/account/details/"))
     assert "State or region Massachusetts" in seen(theirs.get("/privacy/held/"))
     heads = {
-        export._head(one)
+        archive._head(one)
         for declaration in datamap.declarations()
         if declaration.life is not None
         for one in contents._columns(declaration)

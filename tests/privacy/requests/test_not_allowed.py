@@ -142,6 +142,7 @@ def test_for_nobody_and_nothing_nothing_is_done(alice: Customer) -> None:
         deadline.extend_by_itself(request, "erase", actor=PRIVACY, now=NOW)
     for state in (State.EXECUTED, State.REPLIED):
         Request.objects.filter(pk=request.pk).update(state=state)
+        bound.sign(request.pk)
         request.refresh_from_db()
         with pytest.raises(history.NotAllowed, match="is done"):
             deadline.extend(request, reason="complex", words="Much.", actor=PRIVACY, now=NOW)
