@@ -78,63 +78,83 @@ def erase_records(
     no row of a person is left and the key store has keys of theirs, these are noted in `findings`, in the log alone
     without them, and the person is not forgotten.
     """
+    batch = _Batch(request, now, again)
+    with transaction.atomic():
+        for label, records in _wanted(verdicts).items():
+            _end_kind(batch, label, records)
+        audit.record_many(batch.events, actor=actor, now=now)
+        vault.keys.destroy(batch.pairs, now=now)
+        checkpoints.reach("between_commits", request.pk if request else None)
+    # Of a request about a person that is a step of its own. Of the writers of single messages nothing may be left now;
+    # where anything is, a request of theirs too, they stay.
+    going = batch.subjects
+    if request is not None:
+        going = {one for one in going if request.is_about_records and not _has_asked(one)}
+    noted = Findings() if findings is None else findings
+    for subject in going:
+        try:
+            end_shells(subject, actor=actor, now=now, reference=request.reference if request else "")
+        except StillSealed as error:
+            for label, record in error.records[:NAMED]:
+                noted.note("forget", label, record, error)
+    return batch.done
+
+
+@dataclass
+class _Batch:
+    """What is ended together: why, and what is written down of it before its keys end."""
+
+    request: Request | None
+    now: datetime
+    again: bool
+    done: Erased = field(default_factory=Erased)
+    pairs: list[tuple[UUID, str]] = field(default_factory=list)
+    events: list[audit.Happened] = field(default_factory=list)
+    subjects: set[UUID] = field(default_factory=set)
+
+
+def _wanted(verdicts: Iterable[Verdict]) -> dict[str, dict[UUID, set[str]]]:
+    """Return the envelopes that are to end, by label and record."""
     wanted: dict[str, dict[UUID, set[str]]] = defaultdict(lambda: defaultdict(set))
     for verdict in verdicts:
         if verdict.action == Decision.Action.ERASE:
             wanted[verdict.label][verdict.record_id].add(verdict.envelope)
-    done = Erased()
-    pairs: list[tuple[UUID, str]] = []
-    events: list[audit.Happened] = []
-    subjects: set[UUID] = set()
-    with transaction.atomic():
-        for label, records in wanted.items():
-            declaration = datamap.for_label(label)
-            rows = {row.pk: row for row in _locked(declaration, records)}
-            # After the lock: a hold that came first is seen, a later one finds the record gone.
-            on_hold = set() if again else _on_hold(label, records)
-            done.on_hold += [(pk, envelope) for pk in records if pk in on_hold for envelope in sorted(records[pk])]
-            subject_of = _subjects_of(declaration, rows)
-            sealed = sealed_envelopes(declaration.model)
-            for envelopes, ids in _alike(records, but=on_hold).items():
-                # Without a key too, so that the ledger knows the end of what is not sealed; of our own logs it need
-                # not.
-                if sealed or not label.startswith("privacy."):
-                    pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes)]
-                asked = _asked_by(label, ids, envelopes, request, now, again=again)
-                _mark_done(label, ids, envelopes, now)
-                found = [rows[pk] for pk in ids if pk in rows]  # in a repetition some went with the first run
-                if not found:
-                    continue
-                done.envelopes[label] += len(envelopes) * len(found)
-                untold = _untold(declaration, found, envelopes)  # before they are cleared
-                done.rows += _end(declaration, found, envelopes)
-                subjects.update(subject_of[row.pk] for row in found if row.pk in subject_of)
-                subjects.update(_owners_of(label, [row.pk for row in found if row.pk not in subject_of]))
-                events += [
-                    audit.Happened(
-                        "record.erased",
-                        subject=subject_of.get(record),
-                        record=(label, record),
-                        fields=names,
-                        reference=asked.get(record, ""),
-                    )
-                    for record, names in untold.items()
-                ]
-        audit.record_many(events, actor=actor, now=now)
-        vault.keys.destroy(pairs, now=now)
-        checkpoints.reach("between_commits", request.pk if request else None)
-    # Of a request about a person that is a step of its own. Of the writers of single messages nothing may be left now;
-    # where anything is, a request of theirs too, they stay.
-    if request is not None:
-        subjects = {one for one in subjects if request.is_about_records and not _has_asked(one)}
-    for subject in subjects:
-        try:
-            end_shells(subject, actor=actor, now=now, reference=request.reference if request else "")
-        except StillSealed as error:
-            noted = Findings() if findings is None else findings
-            for label, record in error.records[:NAMED]:
-                noted.note("forget", label, record, error)
-    return done
+    return wanted
+
+
+def _end_kind(batch: _Batch, label: str, records: Mapping[UUID, set[str]]) -> None:
+    """Clear the rows of one kind, and note in the batch whose keys end and what the audit is told."""
+    declaration = datamap.for_label(label)
+    rows = {row.pk: row for row in _locked(declaration, records)}
+    # After the lock: a hold that came first is seen, a later one finds the record gone.
+    on_hold = set() if batch.again else _on_hold(label, records)
+    batch.done.on_hold += [(pk, envelope) for pk in records if pk in on_hold for envelope in sorted(records[pk])]
+    subject_of = _subjects_of(declaration, rows)
+    sealed = sealed_envelopes(declaration.model)
+    for envelopes, ids in _alike(records, but=on_hold).items():
+        # Without a key too, so that the ledger knows the end of what is not sealed; of our own logs it need not.
+        if sealed or not label.startswith("privacy."):
+            batch.pairs += [(pk, envelope) for pk in ids for envelope in sorted(envelopes)]
+        asked = _asked_by(label, ids, envelopes, batch.request, batch.now, again=batch.again)
+        _mark_done(label, ids, envelopes, batch.now)
+        found = [rows[pk] for pk in ids if pk in rows]  # in a repetition some went with the first run
+        if not found:
+            continue
+        batch.done.envelopes[label] += len(envelopes) * len(found)
+        untold = _untold(declaration, found, envelopes)  # before they are cleared
+        batch.done.rows += _end(declaration, found, envelopes)
+        batch.subjects.update(subject_of[row.pk] for row in found if row.pk in subject_of)
+        batch.subjects.update(_owners_of(label, [row.pk for row in found if row.pk not in subject_of]))
+        batch.events += [
+            audit.Happened(
+                "record.erased",
+                subject=subject_of.get(record),
+                record=(label, record),
+                fields=names,
+                reference=asked.get(record, ""),
+            )
+            for record, names in untold.items()
+        ]
 
 
 def _has_asked(subject: UUID) -> bool:
