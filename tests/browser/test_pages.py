@@ -25,8 +25,8 @@ from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.gate.system import system
 from privacy.models import Letter, Request, SecondLook
-from privacy.requests import filing, links, services
-from privacy.requests.models import OneTimeLink
+from privacy.requests import export, filing, links, services
+from privacy.requests.models import Export, OneTimeLink
 from privacy.retention import holds
 from privacy.sweep import notices
 from rma.models import RMA, Certificate
@@ -40,6 +40,9 @@ from tests.factories import as_customer
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 each_dimension = pytest.mark.parametrize(("dimension", "others"), [(NARROW, [WIDE])], ids=["both"])
+_CUT_OFF = """[...document.querySelectorAll("#content .readonly")].filter(one =>
+    one.getBoundingClientRect().right > one.closest("fieldset").getBoundingClientRect().right
+    || one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"""
 PAT = Actor("staff", "pat", None, frozenset({"privacy"}), "admin")
 
 
@@ -142,6 +145,14 @@ def test_pages_of_a_customer(site: Site, visitor: Visitor) -> None:
     visitor.press("Take the request back", "removal taken back")
     visitor.open("/privacy/requests/", "requests")
     visitor.open("/privacy/openings/", "who looked")
+    asked = taken_in("access", alice.subject_id, identity="login", actor=as_customer(alice), now=timezone.now())
+    site.work()
+    (export.folder() / Export.objects.get(request=asked).path).write_bytes(b"x")
+    visitor.open(f"/privacy/requests/{asked.pk}/", "copy of the data, damaged")
+    visitor.press("Ask for the copy again", "copy of the data, damaged and asked for again")
+    go_out(visitor)
+    come_in(visitor, "pat")
+    visitor.open(f"/admin/privacy/request/{asked.pk}/change/", "request whose copy is damaged")
 
 
 @each_dimension
@@ -321,8 +332,18 @@ def test_the_pages_of_the_second_person(site: Site, visitor: Visitor) -> None:
     asked = taken_in(
         "erasure", site.customer("alice").subject_id, channel="in_person", identity="in_person", actor=PAT, now=now
     )
+    services.add_note(asked, text=f"Seen at the desk: {'W' * 120}", actor=PAT, now=now)
     site.work()
     look = SecondLook.objects.get(request=asked)
+    go_out(visitor)
+    come_in(visitor, "pat")
+    visitor.open(f"/admin/privacy/secondlook/{look.pk}/step/decide/", "second person, decide by the evidence")
+    visitor.open(f"/admin/privacy/request/{asked.pk}/change/", "request with evidence")
+    visitor.page.set_viewport_size({"width": WIDE.width, "height": 800})
+    assert visitor.page.evaluate(_CUT_OFF) == [], "the evidence is read to its end"
+    visitor.page.set_viewport_size({"width": NARROW.width, "height": 800})
+    go_out(visitor)
+    come_in(visitor, "mona")
     visitor.open("/admin/privacy/secondlook/", "second person, one waits")
     visitor.open(f"/admin/privacy/secondlook/{look.pk}/change/", "second person, the request")
     visitor.follow("#content a[href*='/step/']", "second person, decide")
