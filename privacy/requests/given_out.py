@@ -2,7 +2,7 @@
 
 What must never happen: a copy that counts as given because somebody asked for it, although it broke off on the way;
 one of which most had gone out that is told as not fetched. So both are lines of the audit, one before the first byte
-and one after the last, and the number in the row decides nothing.
+and one after the last. The number in the row answers nothing, and can only make more of what went out, never less.
 """
 
 from __future__ import annotations
