@@ -9,14 +9,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from privacy import vault
 from privacy.admin.steps import Step, date_input, to_choose
 from privacy.calendar import company_day
 from privacy.models import Request
-from privacy.requests import addresses, filing, procedures
+from privacy.requests import addresses, filing, numbered, procedures, proof
 from privacy.requests.procedure import Door
 from privacy.requests.states import Channel
-from privacy.retention import holds
 from privacy.typed import cards
 from privacy.typed.lines import one_line
 from privacy.typed.mailbox import MailboxField
@@ -31,29 +29,12 @@ AT_FILING = [choice for choice in PROOFS if choice[0] != Request.Identity.CALLBA
 CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.WEB]
 
 
-NOT_FOUND = "No customer, order or return has this number."
-
-
 def subject_of(number: str) -> UUID:
-    """Return whom the record is about that people call `number`: a customer, an order, a return.
-
-    Raises ValidationError.
-    """
+    """Return whom the record is about that people call `number`, as `numbered.subject_of`. Raises ValidationError."""
     try:
-        found = holds.find(number)
-    except holds.RecordNotFound:
-        raise ValidationError(NOT_FOUND) from None
-    except holds.ReferenceNotUnique:
-        raise ValidationError("More than one record has this number.") from None
-    path = found.declaration.subject_path
-    rows = found.declaration.model._default_manager.filter(pk=found.record_id)
-    row = rows.first()
-    if isinstance(row, vault.SealedModel) and vault.keys.strangers({row.pk: row.vault_owner()}):
-        raise ValidationError("This record is somebody else's than its row says: tell who runs the site.")
-    subject = rows.values_list(path, flat=True).first() if path else None
-    if not isinstance(subject, UUID):
-        raise ValidationError("This record leads to nobody.")
-    return subject
+        return numbered.subject_of(number)
+    except proof.BadRequest as error:
+        raise ValidationError(str(error)) from None
 
 
 class Numbered(Step):

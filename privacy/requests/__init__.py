@@ -12,7 +12,7 @@ The rights
     models      the tables
 
 From asking to the plan
-    filing      how a request comes in: a receipt, and what is filed of it
+    filing      how a request comes in: a receipt, and what is filed of it; `numbered` whom a number leads to
     asking      what the person is asked or told because of it
     codes       references and outcome codes; `links` one-time links and codes by post; `went_to` where both went
     addresses   what an address proves, which records a request covers, where its answer goes

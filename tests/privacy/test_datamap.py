@@ -185,6 +185,9 @@ def test_the_page_says_of_each_datum_how_it_is_kept(tmp_path):
     with pytest.raises(SystemExit) as caught:
         call_command("data_map", "--format", "md", "--out", str(path), "--check", stderr=StringIO())
     assert caught.value.code == 1
+    with pytest.raises(SystemExit) as caught:
+        call_command("data_map", "--check", stdout=StringIO(), stderr=StringIO())
+    assert caught.value.code == 2, "nothing is printed that looks as if a file had been compared"
 
 
 def test_a_file_that_cannot_be_written_is_exit_one(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,16 @@ class Command(RequestCommand):
             raise CommandError(
                 "There is no copy to write: not made yet, expired, or destroyed.", returncode=3
             ) from None
+        except OSError as error:  # a full disk
+            out.unlink(missing_ok=True)
+            raise CommandError(
+                f"The copy cannot be read, or the file not be written, to its end: {error.strerror}. Nothing of it was left.",
+                returncode=1,
+            ) from None
         except BaseException:
             out.unlink(missing_ok=True)
             raise
         if options["json"]:
-            import json
-
             self.stdout.write(json.dumps({"reference": request.reference, "bytes": size}))
         else:
             self.stdout.write(f"{request.reference}: {size} bytes written.")

@@ -7,7 +7,6 @@ import sys
 from argparse import ArgumentTypeError
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,11 +14,10 @@ from django.utils import timezone
 
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
-from privacy.requests import addresses, filing, procedures, proof, reading
+from privacy.requests import addresses, filing, numbered, procedures, proof, reading
 from privacy.requests.models import Request
 from privacy.requests.procedure import Door
 from privacy.requests.states import Channel
-from privacy.retention import holds
 from privacy.typed import mailbox
 
 PROOFS = [one.value for one in Request.Identity if one not in filing.WITNESSED_HERE]
@@ -64,7 +62,7 @@ class Command(BaseCommand):
         kinds = [one.kind for one in procedures.rights(Door.STAFF)]
         parser.add_argument("--kind", choices=kinds, required=True, help="what is asked for")
         who = parser.add_mutually_exclusive_group(required=True)
-        who.add_argument("--customer", metavar="REF", help="customer number")
+        who.add_argument("--customer", metavar="REF", help="number of the customer, or of an order or return of theirs")
         who.add_argument("--email", type=_stdin, metavar="-", help="read the address from standard input")
         parser.add_argument("--channel", choices=Channel.values, required=True, help="how it reached us")
         parser.add_argument(
@@ -86,12 +84,11 @@ class Command(BaseCommand):
         email = sys.stdin.readline().strip() if options["email"] else ""
         if options["email"]:
             _check(email)
-        subject = (
-            self._subject(options["customer"]) if options["customer"] else addresses.only_subject_of(email, now=now)
-        )
         purpose = procedures.get(options["kind"]).purpose
         actor = system_actor(purpose, kind="operator")
         try:
+            number = options["customer"]
+            subject = numbered.subject_of(number) if number else addresses.only_subject_of(email, now=now)
             with system(purpose, kind="operator"):
                 request, _ = filing.file(
                     filing.Receipt(
@@ -131,19 +128,3 @@ class Command(BaseCommand):
                 f"{request.reference}: {request.title}, received on {request.received_on:%-d %B %Y}, "
                 f"answer by {request.due_on:%-d %B %Y}; identity: {request.get_identity_display()}."
             )
-
-    def _subject(self, reference: str) -> UUID:
-        """Return whom the record that people call `reference` is about; apps say in the data map what that is."""
-        try:
-            found = holds.find(reference)
-        except (holds.RecordNotFound, holds.ReferenceNotUnique):
-            raise CommandError("No customer has this number.", returncode=1) from None
-        path = found.declaration.subject_path
-        subject = (
-            found.declaration.model._default_manager.filter(pk=found.record_id).values_list(path, flat=True).first()
-            if path
-            else None
-        )
-        if not isinstance(subject, UUID):
-            raise CommandError("This record leads to nobody.", returncode=1)
-        return subject

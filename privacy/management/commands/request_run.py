@@ -16,6 +16,11 @@ from privacy.requests import assessment, execute, history, procedures, reading, 
 from privacy.requests.models import Request
 from privacy.requests.states import State
 
+AFTER_A_FAILURE = {
+    "retry": "it is tried again",
+    "parked": "it is not tried again before somebody of the privacy team has resumed the request",
+}
+
 
 class Command(RequestCommand):
     help = (
@@ -51,7 +56,7 @@ class Command(RequestCommand):
             self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
         if word in ("retry", "parked"):
             raise CommandError(
-                f"The step {request.step} failed ({request.last_error}); it is tried again.", returncode=1
+                f"The step {request.step} failed ({request.last_error}); {AFTER_A_FAILURE[word]}.", returncode=1
             )
         if not options["queue"] and request.state == State.PLANNED:
             raise CommandError("The plan has changed meanwhile; look at it and confirm again.", returncode=3)

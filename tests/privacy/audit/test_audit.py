@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from privacy import audit, gate, tasks, vault
-from privacy.audit import AuditEvent, AuditLink, events, seals
+from privacy.audit import AuditEvent, AuditLink, events, seals, verification
 from privacy.audit.events import Happened
 from privacy.gate import Actor
 from privacy.models import AccessLink
@@ -563,7 +563,7 @@ def test_a_link_made_older_does_not_excuse_a_missing_row():
     assert ("chain", numbers[4]) in findings()
 
 
-def test_the_command_names_the_first_bad_row_and_exits_with_one():
+def test_the_command_names_the_first_bad_row_and_exits_with_one(monkeypatch):
     numbers = sealed()
     out = StringIO()
     call_command("verify_audit", stdout=out)
@@ -576,6 +576,14 @@ def test_the_command_names_the_first_bad_row_and_exits_with_one():
     assert caught.value.code == 1
     report, _ = json.loads(out.getvalue())["logs"]
     assert (report["intact"], report["first_bad"], report["wrong"]) == (False, numbers[3], 2)
+    monkeypatch.setattr(verification, "NAMED", 1)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("verify_audit", stdout=out)
+    first, more, counts, _ = out.getvalue().splitlines()
+    assert first.startswith("The row is not what ") and (more, counts) == (
+        "... and 1 more.", f"10 events, 10 links, 1 checkpoint: 2 wrong, the first at event {numbers[3]}."
+    )  # fmt: skip
 
 
 def test_the_command_ends_with_three_when_nothing_is_wrong_but_the_sealer_is_behind():

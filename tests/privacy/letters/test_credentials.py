@@ -19,7 +19,7 @@ from privacy.requests import filing, posting, writing
 from privacy.restore import apply
 from privacy.vault.keystore import keys
 from privacy.vault.models import DataKey
-from tests.asked import ANYBODY, NOW, OPERATOR, filed, with_letters
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, filed, with_letters
 
 LINK = "https://portal.example/privacy/link/Zq9wLkY3bN5xR8vT2mC7pJ4hG6fD1sA0eU-iOyKtWrQ/"
 CODE = "7K3M-9QXA-22BD"
@@ -199,6 +199,36 @@ def test_a_demo_forgets_what_nobody_printed_when_it_lapses(alice, settings) -> N
     with_letters(NOW + timedelta(days=7))
     letter.refresh_from_db()
     assert is_gone(letter) and letter.sent_at == NOW and letter.stopped_at is None
+
+
+def test_a_demo_says_of_a_burned_letter_whether_it_was_posted_or_never_sent(alice, settings) -> None:
+    settings.DEMO, settings.EMAIL_BACKEND = True, DUMMY
+    posted, stopped = (a_letter(request=filed(alice), key=f"x:{one}") for one in range(2))
+    Letter.objects.exclude(pk__in=[posted.pk, stopped.pk]).delete()
+    Letter.objects.filter(pk=posted.pk).update(by=Letter.By.POST)
+    letters.mark_posted(posted, actor=PRIVACY, now=NOW)
+    letters.burn(Letter.objects.all(), now=NOW)
+    call_command("outbox", stdout=(out := StringIO()))
+    first, _, second, _ = out.getvalue().splitlines()
+    assert "burned after it was posted; its row" in first and "burned without having been sent; its row" in second
+
+
+def test_a_demo_prints_the_other_letters_when_the_row_of_one_cannot_be_written(alice, settings) -> None:
+    settings.DEMO, settings.EMAIL_BACKEND = True, DUMMY
+    request = filed(alice)
+    stuck, other = (a_letter(request=request, key=f"x:{one}", link=f"{LINK}{one}/") for one in range(2))
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON privacy_letter FOR EACH ROW "
+            f"WHEN (OLD.id = '{stuck.pk}') EXECUTE FUNCTION pg_temp.no()"
+        )
+    call_command("outbox", "--last", "2", stdout=(out := StringIO()))
+    assert f"{LINK}0/" in out.getvalue() and f"{LINK}1/" in out.getvalue()
+    assert not is_gone(stuck) and is_gone(other), "what is not marked is printed again"
 
 
 def test_elsewhere_nothing_is_printed(alice, settings) -> None:

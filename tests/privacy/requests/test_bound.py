@@ -8,6 +8,7 @@ untouched.
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from datetime import timedelta
 from typing import Any
@@ -53,6 +54,7 @@ from tests import factories, roles
 from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run, taken_in
 from tests.factories import an_order, as_customer
 from tests.privacy.requests.test_who_is_the_person import carried_out
+from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -392,6 +394,16 @@ def test_an_operator_who_looked_seals_a_request_and_no_other(
         call_command("seal_requests", request=hers.reference)
     assert bound.is_ours(hers) and not bound.is_ours(his)
     assert his.reference in capsys.readouterr().out
+    with pytest.raises(CommandError):
+        call_command("seal_requests", request=hers.reference)
+    assert capsys.readouterr().out.startswith("This request is in order. Nothing was changed.\n")
+    with pytest.raises(CommandError, match="There is no request with this reference") as unknown:
+        call_command("seal_requests", request="PR-2026-0000-00")
+    assert unknown.value.returncode == 1
+    with pytest.raises(CommandError):
+        call_command("seal_requests", all=True, dry_run=True, json=True)
+    (told,) = shaped("seal_requests", json.loads(capsys.readouterr().out))["doubted"]
+    assert (told["reference"], told["contradictions"]) == (his.reference, [])
     planted(hers, subject_id=None, owner_id=bob.subject_id)
     with pytest.raises(CommandError):
         call_command("seal_requests", all=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import resource
 import stat
 import sys
 import zipfile
@@ -15,13 +16,17 @@ from typing import Any
 import jsonschema
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
+from django.db import models
 from django.utils import timezone
 
-from privacy import audit, datamap
+from orders.models import Order
+from privacy import audit, datamap, vault
 from privacy.gate import Actor
 from privacy.requests import execute, export, history, second, waits
 from privacy.requests.models import Export, Request
-from tests.asked import OPERATOR, with_letters
+from privacy.retention import holds
+from tests import factories
+from tests.asked import OPERATOR, TODAY, with_letters
 from tests.factories import an_order
 from tests.journeys.everybody import undone
 
@@ -43,6 +48,18 @@ def code(name: str, *words: Any) -> int:
     with pytest.raises((CommandError, SystemExit)) as ended:
         call_command(name, *map(str, words), stdout=io.StringIO(), stderr=io.StringIO())
     return ended.value.returncode if isinstance(ended.value, CommandError) else int(ended.value.code or 0)
+
+
+def told(*words: Any) -> str:
+    with pytest.raises(CommandError) as ended:
+        call_command(*map(str, words), stdout=io.StringIO())
+    return str(ended.value)
+
+
+def printed(*words: Any) -> str:
+    out = io.StringIO()
+    call_command(*map(str, words), stdout=out, stderr=out)
+    return out.getvalue()
 
 
 def usage(name: str, *words: str) -> int:
@@ -93,6 +110,14 @@ def test_a_copy_for_somebody_without_a_portal(records, tmp_path) -> None:
     assert code("request_export", reference, "--out", out) == 3
     assert not out.exists()
     assert command("request_run", reference, "--yes")["state"] == "replied"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))  # ends as a full disk does
+    try:
+        said = told("request_export", reference, "--out", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "not be written, to its end: File too large. Nothing of it was left." in said and not out.exists()
+    assert Export.objects.get().downloads == 0
     written = command("request_export", reference, "--out", out)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600 and out.stat().st_size == written["bytes"]
     assert "Quince Row" in zipfile.ZipFile(out).read("index.html").decode()
@@ -100,6 +125,13 @@ def test_a_copy_for_somebody_without_a_portal(records, tmp_path) -> None:
     assert audit.history(reference=reference).filter(action="copy.fetched").count() == 1
     assert code("request_export", reference, "--out", tmp_path / "no" / "such" / "folder.zip") == 1
     assert Export.objects.get().downloads == 1
+    assert printed("request_export", reference, "--out", tmp_path / "again.zip") == (
+        f"{reference}: {written['bytes']} bytes written.\n"
+    )
+    with (export.folder() / Export.objects.get().path).open("r+b") as sealed:
+        sealed.truncate(1_000)
+    gone = tmp_path / "damaged.zip"
+    assert "its file is damaged" in told("request_export", reference, "--out", gone) and not gone.exists()
 
 
 def test_an_address_is_read_from_standard_input_only(records, monkeypatch) -> None:
@@ -139,6 +171,13 @@ def test_usage_bad_data_and_refusals_have_their_codes(records) -> None:
     assert usage("request_run", "PR-2026-AAAA-AA") == 2
     assert usage("request_export", "PR-2026-AAAA-AA") == 2
     assert code("request_file", "--kind", "access", "--customer", "NO-SUCH", "--channel", "phone") == 1
+    nobody = an_order(factories.customer("Guest", "Green"), TODAY)
+    models.QuerySet(Order).filter(pk=nobody.pk).update(customer=None)
+    asked = ("request_file", "--kind", "access", "--channel", "phone", "--customer")
+    assert told(*asked, nobody.number) == "This record is somebody else's than its row says: tell who runs the site."
+    vault.keys.destroy([(nobody.pk, one) for one in ("order", "fulfilment", "payment")], now=timezone.now())
+    assert told(*asked, nobody.number) == "This record leads to nobody."
+    assert not Request.objects.exists()
     ahead = ("--received-on", "2999-01-01")
     assert code("request_file", "--kind", "access", "--customer", records.reference, "--channel", "phone", *ahead) == 1
     for name, *words in (
@@ -189,6 +228,27 @@ def test_help_says_what_each_command_changes() -> None:
         assert "for good" in load_command_class("privacy", name).help, name
 
 
+def test_a_plan_that_has_changed_since_it_was_confirmed_is_confirmed_again(records) -> None:
+    reference = filing(records, "erasure")["reference"]
+    command("request_run", reference, "--yes", "--queue")
+    holds.place("accounts.customer", records.pk, reason="claim", actor=OPERATOR, now=timezone.now())
+    assert told("request_run", reference, "--yes") == ("The plan has changed meanwhile; look at it and confirm again.")
+    assert "kept until what holds it has ended (" in printed("request_plan", reference)
+    assert "until what holds it has ended" in printed("request_show", reference)
+
+
+def test_a_step_that_fails_says_whether_it_is_tried_again(records) -> None:
+    reference = filing(records, "erasure")["reference"]
+    command("request_run", reference, "--yes", "--queue")
+    Request.objects.filter(reference=reference).update(mac="")  # past the site
+    failed = f"The step {Request.objects.get().step} failed (NotOurs); "
+    assert told("request_run", reference, "--yes") == f"{failed}it is tried again."
+    assert "Last failure: NotOurs." in printed("request_show", reference)
+    Request.objects.filter(reference=reference).update(attempts=9, next_action_at=timezone.now())
+    assert told("request_run", reference, "--yes").startswith(f"{failed}it is not tried again before ")
+    assert Request.objects.get().state == "parked"
+
+
 def test_another_hash_is_refused(records) -> None:
     reference = filing(records, "erasure")["reference"]
     plan = command("request_plan", reference)
@@ -204,12 +264,6 @@ def test_an_erasure_that_waits_says_so(records) -> None:
     assert code("request_run", erasure, "--yes") == 3
     assert command("request_show", erasure)["state"] == "confirmed"
     assert command("request_show", access)["state"] == "identity"
-
-
-def told(*words: Any) -> str:
-    with pytest.raises(CommandError) as ended:
-        call_command(*map(str, words), stdout=io.StringIO())
-    return str(ended.value)
 
 
 def test_what_an_erasure_waits_for_is_said_as_it_is(records) -> None:
@@ -276,6 +330,9 @@ def test_the_shapes_of_the_other_commands_are_published_too(records) -> None:
     assert command("hold", records.reference, "--reason", "claim")["holds"]
     swept = command("retention_sweep", "--on", "2032-01-01", "--dry-run")
     assert swept["due"] > 0 and swept["erased"] == 0
+    assert printed("retention_sweep", "--on", "2032-01-01", "--dry-run").endswith(
+        "Nothing was erased: this was a dry run.\n"
+    )
 
 
 def test_letters_are_printed_in_a_demo_only(records, settings) -> None:
@@ -296,3 +353,5 @@ def test_every_schema_is_valid() -> None:
 def test_arming_and_disarming_the_sweep_print_what_their_schema_says(db: None) -> None:
     assert command("retention_arm")["armed"] is True
     assert command("retention_arm", "--off") == {"armed": False, "armed_at": None, "cap": 20}
+    assert printed("retention_arm").startswith("Armed. At most 20 people a night")
+    assert printed("retention_arm", "--off") == "Not armed: the sweep only counts.\n"

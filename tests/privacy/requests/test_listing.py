@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from privacy.requests import history, listing
 from privacy.requests.models import Request
 from tests import factories, pages
-from tests.asked import NOW, filed
+from tests.asked import NOW, PRIVACY, filed, taken_in
 from tests.shapes import shaped
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +94,11 @@ def test_people_read_sentences_without_a_name(alice: Any) -> None:
     assert lines[1] == "Requests: 1. Overdue: 1."
     assert "alice" not in "".join(lines).lower()
     assert said("--ended") == ["Requests: 0. Overdue: 0."]
+    by_staff = taken_in("access", alice.subject_id, actor=PRIVACY, channel="mail", identity="staff")
+    unknown = taken_in("erasure", None, actor=PRIVACY, channel="email", email="eve@example.com")
+    lines = {line.partition(":")[0]: line for line in said()}
+    assert lines[by_staff.reference].endswith("; waits for a second person")
+    assert lines[unknown.reference].endswith("; it is not proved yet who asks")
 
 
 def test_it_asks_the_database_as_often_for_twelve_as_for_one(alice: Any) -> None:

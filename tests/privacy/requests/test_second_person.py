@@ -529,7 +529,9 @@ def test_the_published_shape_knows_every_question_to_a_second_person() -> None:
     assert waiting["properties"]["kind"]["enum"] == [kind for kind, _ in procedures.choices()]
 
 
-def test_the_command_lists_decides_and_refuses_an_unknown_reference(by_staff: Asked) -> None:
+def test_the_command_lists_decides_and_refuses_an_unknown_reference(
+    by_staff: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     request = by_staff.request
     with time_machine.travel(NOW, tick=False):
         out = io.StringIO()
@@ -548,6 +550,13 @@ def test_the_command_lists_decides_and_refuses_an_unknown_reference(by_staff: As
         with pytest.raises(CommandError) as half:
             call_command("request_second", request.reference)
         assert half.value.returncode == 2
+        with pytest.raises(CommandError, match="--dry-run belongs to --decision") as alone:
+            call_command("request_second", dry_run=True)
+        assert alone.value.returncode == 2
+        monkeypatch.setattr("sys.stdin", io.StringIO("Card 4111 1111 1111 1111"))
+        with pytest.raises(CommandError) as card:
+            call_command("request_second", request.reference, decision="end", words="-")
+        assert card.value.returncode == 1 and "4111" not in str(card.value) and waits.is_undecided(request)
         for decision in ("end", "go_on"):
             out = io.StringIO()
             call_command("request_second", request.reference, decision=decision, dry_run=True, stdout=out)
@@ -563,6 +572,8 @@ def test_the_command_lists_decides_and_refuses_an_unknown_reference(by_staff: As
         with pytest.raises(CommandError) as again:
             call_command("request_second", request.reference, decision="go_on", stdout=out)
         assert again.value.returncode == 3
+        call_command("request_second", stdout=(out := io.StringIO()))
+        assert out.getvalue() == "Nothing waits for a second person.\n"
 
 
 def test_create_staff_makes_a_manager_without_a_role(db: None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -211,6 +212,8 @@ def own(db: None) -> list[Communication]:
 def test_two_messages_do_not_make_their_writer_several_people(own: list[Communication]) -> None:
     request = ask(STRANGER)
     assert request.is_about_records and request.subject_id is not None
+    call_command("request_show", request.reference, stdout=(out := io.StringIO()))
+    assert "\nIt covers the records that carry exactly this address.\n" in out.getvalue()
     assert request.subject_id not in {one.subject_id for one in own}, "a subject of its own: it opens nobody's file"
     token = link_for(request)
     assert token and {to for _, to, _ in letters_of(request)} == {STRANGER}

@@ -211,6 +211,9 @@ def test_the_list_is_read_by_people_and_names_the_record_by_its_number() -> None
     first, last = out.getvalue().splitlines()
     assert first.startswith("Customer T-ALICE: a tax or export audit is under way, case IRS 2026-4; since ")
     assert last == "Holds in force: 1."
+    out = StringIO()
+    call_command("hold", "T-ALICE", "--lift", stdout=out)
+    assert out.getvalue() == "1 lifted. What waited for it is erased by the next sweep, where it is armed.\n"
 
 
 @pytest.mark.parametrize(

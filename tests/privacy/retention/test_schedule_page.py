@@ -1,6 +1,9 @@
 """The schedule people read is the one the program follows."""
 
+from io import StringIO
 from pathlib import Path
+
+from django.core.management import call_command
 
 from privacy.retention import rules, schedule_page
 
@@ -10,6 +13,8 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "retention.md"
 
 def test_the_page_in_the_documentation_is_the_schedule_in_force() -> None:
     assert PAGE.read_text(encoding="utf-8") == schedule_page.as_markdown(SCHEDULE)
+    call_command("retention_schedule", stdout=(out := StringIO()))
+    assert out.getvalue() == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_class_and_every_reason_is_written_down() -> None:

@@ -627,7 +627,7 @@ def test_the_commands_arm_sweep_and_disarm() -> None:
 
 def test_a_schedule_that_cannot_be_read_stops_the_sweep_and_the_arming(settings: Any, tmp_path: Any) -> None:
     settings.RETENTION_SCHEDULE = str(tmp_path / "none.toml")
-    for name in ("retention_sweep", "retention_arm"):
+    for name in ("retention_sweep", "retention_arm", "retention_schedule"):
         with pytest.raises(CommandError) as error:
             call_command(name)
         assert error.value.returncode == 1

@@ -104,6 +104,11 @@ def test_the_command_ends_with_4_and_names_the_record_and_nobody(neighbours: lis
     found = json.loads(out.getvalue())
     assert (found["erased"], found["broken"]) == (2, 1)
     assert str(neighbours[0].pk) in out.getvalue() and "Whitfield" not in out.getvalue()
+    out = StringIO()
+    with pytest.raises(CommandError, match=r"^Left as found: 1 broken record;"):
+        call_command("retention_sweep", "--on", "2026-12-01", stdout=out)
+    named = [f"  broken: orders.order {neighbours[0].pk} ({one['step']}: {one['error']})" for one in found["findings"]]
+    assert named and out.getvalue().splitlines()[-len(named) :] == named
 
 
 def test_a_record_that_cannot_be_ended_leaves_the_others_of_its_batch(neighbours: list[Order]) -> None:
