@@ -21,6 +21,11 @@ from privacy.letters.models import Letter
 ENTERED = ("customer.created", "record.corrected", "address.added")
 DISPUTED, SETTLED = "contact.disputed", "contact.settled"
 CONTACTS = frozenset({"email", "phone"})
+#: What staff do in place of a letter whose link or code is there no more.
+INSTEAD = (
+    "A new code for a login is posted by “Post a code to the person” on the page of the disputed login; what another letter was "
+    "to say is told by phone."
+)
 TEAM = "privacy"  # proposes; it, or a manager, confirms
 PROPOSAL_LIVES = timedelta(days=7)  # for the second person, whatever was proposed
 POSTED, LOGIN_CODE = "contact_posted", "login_code"
@@ -42,7 +47,7 @@ def to_post(customer: Customer) -> Letter | None:
 
 def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter to a person. Raises OwnEntry for who entered or settled the contact
-    that it tells of, letters.CannotSendAgain."""
+    that it tells of, letters.CannotSendAgain and letters.LinkLost."""
     if (
         letter.kind in (POSTED, LOGIN_CODE)
         and letter.subject_id

@@ -152,6 +152,23 @@ class SettleSerial(Step):
         return data
 
 
+#: What is usually next where several steps can be undone. No state stands here in which the customer is waited for, or
+#: of which the next depends on why it was put on hold.
+NEXT: dict[str, str] = {
+    RMA.State.REQUESTED: RMA.State.AUTHORISED,
+    RMA.State.AUTHORISED: RMA.State.RECEIVED,
+    RMA.State.IN_TRANSIT: RMA.State.RECEIVED,
+    RMA.State.RECEIVED: RMA.State.QUOTED,
+    RMA.State.APPROVED: RMA.State.IN_SERVICE,
+    RMA.State.DECLINED: RMA.State.SHIPPED_BACK,
+    RMA.State.IN_SERVICE: RMA.State.VERIFIED,
+    RMA.State.VERIFIED: RMA.State.SHIPPED_BACK,
+    RMA.State.BEYOND_REPAIR: RMA.State.SHIPPED_BACK,
+    RMA.State.CANCELLED: RMA.State.SHIPPED_BACK,
+    RMA.State.SHIPPED_BACK: RMA.State.CLOSED,
+}
+
+
 STEPS = {state.value: _step_to(state.value) for state in RMA.State}
 
 
@@ -236,6 +253,18 @@ class RMAAdmin(RecordAdmin):
         if "service" in actor.roles and record.is_serial_open:
             found["serial"] = SettleSerial
         return found
+
+    def next_of(self, record: RMA, steps: Mapping[str, type[Step]]) -> str:
+        """Return what the laboratory usually does next; "" where the customer is waited for or what comes depends on
+        more than the state.
+
+        The serial number is settled while the instrument is looked at; work under warranty is not quoted.
+        """
+        if record.state == RMA.State.RECEIVED and "serial" in steps:
+            return "serial"
+        is_free = record.state == RMA.State.RECEIVED and record.is_warranty
+        following = RMA.State.IN_SERVICE.value if is_free else NEXT.get(record.state, "")
+        return following if following in steps else ""
 
     def take(self, name: str, record: RMA, data: dict[str, Any], *, actor: Actor, now: datetime) -> str:
         if name == "message":

@@ -94,7 +94,12 @@ class PostNotice(Step):
         letter = in_hand.to_post(self.record)
         text: Any = ""
         if letter is not None:
-            letters.opened(letter, actor=acting(), now=timezone.now())
+            now = timezone.now()
+            try:
+                letters.require_whole(letter, now=now)
+            except letters.LinkLost as lost:
+                return {"lost": f"{lost} {in_hand.INSTEAD}"}
+            letters.opened(letter, actor=acting(), now=now)
             text, _ = letters.given(letter)
         return on_paper(letter, text) if letter is not None else {}
 
@@ -158,6 +163,7 @@ class CustomerAdmin(CorrectableAdmin):
         endings.NoticeGone: "The removal of this account has begun: it cannot be kept any more.",
         endings.CannotKeep: "",
         in_hand.OwnEntry: "",
+        letters.LinkLost: "",
     }
 
     def get_queryset(self, request: HttpRequest) -> Any:

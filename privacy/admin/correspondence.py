@@ -11,7 +11,7 @@ from django.utils import timezone
 from privacy import letters
 from privacy.admin.steps import Step
 from privacy.models import Letter, Request
-from privacy.requests import history, procedures
+from privacy.requests import answer, history, procedures, writing
 
 
 class LetterStep(Step):
@@ -108,6 +108,20 @@ def letter_title(letter: Letter) -> str:
 def title_of_kind(kind: str) -> str:
     """Return what letters of this kind are called at the desk."""
     return LETTERS.get(kind) or procedures.letter_titles().get(kind) or kind.replace("_", " ").capitalize()
+
+
+def instead_of(letter: Letter) -> str:
+    """Return what staff do in place of a letter about a request whose link or code is there no more, in a sentence."""
+    if letter.kind == writing.POSTED_CODE:
+        return "Take “Send a code by post” instead: it writes a letter with a new code, and the old one works no more."
+    if letter.request is not None and letter.key == answer.key(letter.request):
+        return (
+            "Where it stands as stopped, a new answer is written in its place by itself; else tell who runs the site."
+        )
+    return (
+        "Tell the person by phone, or in a letter of yours, what it was to say; who needs its link or code asks once more, "
+        "and that request has new ones."
+    )
 
 
 def on_paper(letter: Letter, text: Any) -> dict[str, Any]:

@@ -88,7 +88,11 @@ class LetterPages(RecordAdmin):
             return question
         if self.is_own(record):
             return self._refuse(request, record)
-        posting.opened(letter, actor=acting(), now=timezone.now())
+        try:
+            posting.opened(letter, actor=acting(), now=timezone.now())
+        except letters.LinkLost as lost:
+            messages.error(request, f"{lost} {correspondence.instead_of(letter)}")
+            return HttpResponseRedirect(self.url_of(record))
         context = {
             "title": correspondence.letter_title(letter),
             "letter": letter,

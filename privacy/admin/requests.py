@@ -99,6 +99,7 @@ class RequestAdmin(LetterPages):
         services.NotIdentified: "",
         services.PlanChanged: "The plan has changed since you saw it. Nothing was done. Look at it once more and confirm it again.",
         NotAllowed: "",
+        letters.LinkLost: "",
         letters.CannotSendAgain: "This letter was sent or stopped in the meantime.",
         holds.RecordNotFound: "",
         holds.NothingOnHold: "",

@@ -34,6 +34,7 @@ from privacy.admin.steps import Step
 from privacy.admin.tables import Rows
 from privacy.admin.waiting import WorkList
 from privacy.gate import Actor, fingerprint
+from privacy.vault import RecordElsewhere
 
 NOBODY = Actor(kind="anonymous", id=None, subject=None, roles=frozenset(), purpose="admin")
 
@@ -64,6 +65,10 @@ class WorkAdmin(LimitedList):
         fingerprint.NotSeen: "",
         AboutYourself: "",
         ValidationError: "",
+        RecordElsewhere: (
+            "The key store says that a record of this step is somebody else's than its row says. Nothing was done. Tell who runs "
+            "the site: the row has to be put right first (runbook, “A request that is doubted”); then take this step again."
+        ),
     }
 
     rows: ClassVar[tuple[Rows, ...]] = ()

@@ -23,7 +23,7 @@ from privacy.letters.composing import MOST_A_DAY, CredentialInText, queue, queue
 from privacy.letters.credentials import CREDENTIALS, end_credentials, given, placeholder
 from privacy.letters.earlier import set_apart
 from privacy.letters.models import Letter
-from privacy.letters.printing import in_hand, mark_posted, on_paper, opened
+from privacy.letters.printing import LinkLost, in_hand, mark_posted, on_paper, opened, require_whole
 from privacy.letters.sending import (
     LAPSED,
     CannotSendAgain,
@@ -46,6 +46,7 @@ __all__ = [
     "CannotSendAgain",
     "CredentialInText",
     "Letter",
+    "LinkLost",
     "burn",
     "burn_given",
     "end_credentials",
@@ -62,6 +63,7 @@ __all__ = [
     "printed",
     "queue",
     "queue_message",
+    "require_whole",
     "resend",
     "send",
     "send_due",

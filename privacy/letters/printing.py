@@ -15,6 +15,31 @@ from privacy.letters.models import Letter
 from privacy.letters.sending import CannotSendAgain
 
 
+class LinkLost(Exception):
+    """The link or code that a letter gives is there no more: it is neither printed nor marked as posted. The text is a
+    sentence for staff."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This letter cannot be sent any more: the key of the link or code in it is there no more, and what would be "
+            "printed opens nothing. Do not post it."
+        )
+
+
+def require_whole(letter: Letter, *, now: datetime) -> None:
+    """Raise LinkLost where a letter gives a link or code of which the row or the key store has lost its part; one whose
+    key was destroyed is stopped then, as by who sends mail."""
+    pair = (letter.pk, credentials.CREDENTIALS)
+    is_sealed = Letter.objects.filter(pk=letter.pk, sealed_credentials__isnull=False).exists()
+    is_ended = vault.keys.is_destroyed(*pair)
+    if letter.sent_at is not None or (not is_ended and is_sealed == bool(vault.keys.living([pair]))):
+        return
+    if is_ended:
+        with transaction.atomic():
+            credentials.stop_unsendable([letter.pk], now)
+    raise LinkLost
+
+
 def on_paper(text: str) -> tuple[str, str]:
     """Return the address block with which the text of a posted letter begins, "" when none does, and the rest of the
     text.
@@ -51,9 +76,10 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that staff printed and posted a letter. Raises CannotSendAgain when it was not waiting for that,
     AboutYourself for the person whom it is for.
 
-    What follows for a request that it is about, `privacy.requests.posting` does.
+    What follows for a request that it is about, `privacy.requests.posting` does. Raises LinkLost.
     """
     require_another(actor, about=letter.people)
+    require_whole(letter, now=now)
     with transaction.atomic():
         posted = Letter.objects.filter(pk=letter.pk, sent_at=None, stopped_at=None, by=Letter.By.POST).update(
             sent_at=now

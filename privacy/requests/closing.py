@@ -54,7 +54,7 @@ def close(request: Request, now: datetime) -> Result:
         return wait
     if request.procedure.gives:
         copy = export.live(request)
-        if copy is None and _is_owed(request):
+        if copy is None and is_owed(request):
             if waits.is_undecided(request):
                 return Wait(now + LOOK_LATER)
             if request.subject_id is None:  # nothing is left of which another one could be made
@@ -76,8 +76,9 @@ def close(request: Request, now: datetime) -> Result:
     return Done()
 
 
-def _is_owed(request: Request) -> bool:
-    """Say whether the copy was damaged before it was given, and neither its person nor a second one has ended it."""
+def is_owed(request: Request) -> bool:
+    """Say whether the copy was damaged before it was given, and neither its person nor a second one has ended it: a new
+    one is made."""
     decided = history.details(request, questions.DECIDED)
     if any(one.get("outcome") == SecondLook.Outcome.END for one in decided):
         return False

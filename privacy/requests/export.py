@@ -57,6 +57,7 @@ ORPHAN_AFTER = timedelta(hours=2)
 #: Lines of the audit that tell why a copy ended before its week: its person wanted it, or a second person ended the
 #: request.
 DESTROYED = "copy.destroyed"
+DAMAGED = "copy.damaged"
 _SAID_TO_END = (DESTROYED, "request.second_decided")
 
 
@@ -163,9 +164,13 @@ def damaged(request: Request) -> Export | None:
 
 def is_owed(request: Request) -> bool:
     """Say whether the copy that was made last for this request is damaged, or ended so: another one is made then."""
+    return is_noted(request) or damaged(request) is not None
+
+
+def is_noted(request: Request) -> bool:
+    """Say whether the copy that was made last for this request was found damaged by who asked for it, or by night."""
     last = request.exports.order_by("-pk").first()
-    is_told = last is not None and audit.told_of(["copy.damaged"], [(LABEL, last.pk)])
-    return bool(is_told) or damaged(request) is not None
+    return last is not None and bool(audit.told_of([DAMAGED], [(LABEL, last.pk)]))
 
 
 def _is_ours(export: Export) -> bool:
@@ -290,9 +295,9 @@ def _note_damage(export: Export, now: datetime) -> None:
     request = export.request
     logger.error("copy.damaged", copy=str(export.pk), request=str(request.pk))
     with transaction.atomic():
-        if not audit.told_of(["copy.damaged"], [(LABEL, export.pk)]):
+        if not audit.told_of([DAMAGED], [(LABEL, export.pk)]):
             audit.record(
-                "copy.damaged", actor=None, now=now, subject=request.subject_id, record=(LABEL, export.pk),
+                DAMAGED, actor=None, now=now, subject=request.subject_id, record=(LABEL, export.pk),
                 reference=request.reference,
             )  # fmt: skip
         _wait_no_more(request, now)

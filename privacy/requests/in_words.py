@@ -228,8 +228,8 @@ def _was(one: HeldValue) -> Any:
     lines = []
     for name, value in (one.was or {}).items():
         datum = data.get(name)
-        if value in (None, "") or (datum is not None and datum.export == "no"):
-            continue
+        if value in (None, "") or (datum is not None and (datum.export == "no" or datum.plain)):
+            continue  # a readable column stands there only for what is said by it
         title = datum.title if datum is not None else name.replace("_", " ").capitalize()
         if datum is not None and datum.export == "last4":
             value = f"•••• {str(value)[-4:]}"

@@ -38,12 +38,13 @@ from privacy.requests.states import State
 
 def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
     """Record that somebody opens a letter to print it, each time; and with whom a link or code in it is known from then
-    on.
+    on. Raises letters.LinkLost where the link or code is there no more: nothing is shown then.
 
     Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only
     what covers the text has seen nothing. Raises AboutYourself for the person whose request it is.
     """
     require_another(actor, about=letter.people)
+    letters.require_whole(letter, now=now)
     if isinstance(letter.text, vault.Unreadable):
         return
     with transaction.atomic():
@@ -62,9 +63,10 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     Raises letters.CannotSendAgain when it was not waiting for that, NotAllowed for a copy that nobody has printed or
     taken and for who filed the request, unless nobody else is of the privacy team, deadline.TooLate for the notice of
     an extension whose last day is over: it is stopped, the deadline stays, and the audit says that it was tried. Raises
-    AboutYourself as `opened` does.
+    AboutYourself and letters.LinkLost as `opened` does.
     """
     require_another(actor, about=letter.people)
+    letters.require_whole(letter, now=now)  # before all else: that it is stopped has to stay
     if letter.request is None:
         letters.mark_posted(letter, actor=actor, now=now)
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -144,8 +145,22 @@ def keep(ended: Ended) -> None:
         of_envelope=ended.envelope,
         subject_id=ended.owner_id if ended.owner_kind == "subject" else None,
         kept_at=timezone.now(),  # the edge: the vault, which calls this, knows no other clock
-        was=dict(ended.values),
+        was={**_beside(ended), **ended.values},
     )
+
+
+def _beside(ended: Ended) -> dict[str, Any]:
+    """Return the readable columns by which what an envelope held is said in words, as they stand until the save that
+    replaces it: the country of a state."""
+    try:
+        declaration = datamap.for_label(ended.label)
+    except KeyError:
+        return {}
+    data = declaration.data
+    names = {data[name].beside for name in ended.values if name in data} - {"", *ended.values}
+    readable = sorted(name for name in names if data[name].plain)
+    rows = declaration.model._base_manager.filter(pk=ended.record_id)
+    return (rows.values(*readable).first() or {}) if readable else {}
 
 
 def values_of(hold: Hold) -> models.QuerySet[HeldValue]:

@@ -23,6 +23,8 @@ from privacy.sweep.models import SweepState
 
 register = template.Library()
 
+BY_LINK = "somebody with the link of a letter"
+
 
 @register.simple_tag
 def worker() -> Actor:
@@ -78,8 +80,14 @@ def parts(fieldset: Fieldset) -> list[groups.Part]:
 
 @register.filter
 def doer(event: AuditEvent) -> str:
-    """Return who did what an event of the audit tells of, in the words that the person reads, too."""
-    return in_words(event.actor_kind, event.role, own=WORDS["customer"]) if event.actor_kind else "–"
+    """Return who did what an event of the audit tells of, in the words that the person reads, too.
+
+    An event without an actor was found or done by the site itself, but for an objection by the link of a letter: who
+    used that is not known.
+    """
+    if not event.actor_kind:
+        return BY_LINK if event.action.endswith(".disputed") else WORDS["task"]
+    return in_words(event.actor_kind, event.role, own=WORDS["customer"])
 
 
 @register.filter

@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext_lazy as _
+
 from privacy.models import Request
-from privacy.requests import export, paper, second, writing
+from privacy.requests import closing, export, paper, second, writing
 from privacy.requests.models import SecondLook
 from privacy.requests.states import State
 
 NOT_SHOWN = "A second member of our staff looked at it and decided that it was not shown that it was you who asked."
+BEING_MADE = _("A new copy is being made, as a rule within minutes.")
+AFTER_OUR_STAFF = _("Something went wrong on our side: a new copy is made once our staff have looked at this request.")
 IN_LETTER = "The reason stands in the letter that we wrote to you."
 
 
@@ -53,7 +57,7 @@ def of_copy(about: Request, *, now: datetime) -> str:
     if copy is None or (copy.deleted_at is None and copy.expires_at > now) or copy.built_at is None:
         return ""
     live = export.live(about)
-    if live is not None and live.expires_at > now:
+    if (live is not None and live.expires_at > now) or new_copy(about, now=now):
         return ""
     if copy.deleted_at is None or copy.deleted_at >= copy.expires_at:
         return "The copy has been destroyed: its seven days are over."
@@ -72,8 +76,21 @@ def is_damaged(about: Request, *, now: datetime) -> bool:
 
 def is_made_anew(about: Request) -> bool:
     """Say whether a damaged copy of this request is made anew when its person asks: one that is open, of somebody on
-    file."""
-    return about.is_open and about.subject_id is not None
+    file, and was not given yet."""
+    return about.is_open and about.subject_id is not None and closing.is_owed(about)
+
+
+def new_copy(about: Request, *, now: datetime) -> str:
+    """Return what is to be said of the new copy that takes the place of a damaged one, from when that was found until
+    it is ready; "" where none is to come."""
+    if not about.procedure.gives or not about.is_open:
+        return ""
+    is_parked = about.state == State.PARKED
+    if not (export.is_noted(about) or (is_parked and is_damaged(about, now=now))):
+        return ""
+    if export.live(about) is not None or not is_made_anew(about):
+        return ""
+    return str(AFTER_OUR_STAFF if is_parked else BEING_MADE)
 
 
 def _why(refusal: Mapping[str, str], is_unreadable: bool) -> tuple[str, ...]:

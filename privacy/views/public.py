@@ -144,11 +144,13 @@ def outcome(request: HttpRequest) -> HttpResponse:
     }
     about.needs_second = how_far["needs_second"]
     is_damaged = ends.is_damaged(about, now=now) and not how_far["needs_second"]
+    new_copy = "" if how_far["needs_second"] or copy else ends.new_copy(about, now=now)
     if is_damaged and not request.user.is_authenticated:
         person.remember_proof(request, about, "", went_to.stands_on_code(about, code))
     ended = {
         "copy_is_damaged": is_damaged,
-        "copy_is_made_anew": is_damaged and ends.is_made_anew(about),
+        "copy_is_made_anew": is_damaged and not new_copy and ends.is_made_anew(about),
+        "new_copy": new_copy,
         "end": ends.of_request(about, found["refusal"]),
         "copy_ended": "" if how_far["needs_second"] else ends.of_copy(about, now=now),
     }

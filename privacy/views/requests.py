@@ -105,6 +105,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     copy = copy if copy and copy.expires_at > now else None
     copy_ended = "" if still["needs_second"] else ends.of_copy(about, now=now)
     is_damaged = ends.is_damaged(about, now=now) and not still["needs_second"]
+    new_copy = "" if still["needs_second"] or copy else ends.new_copy(about, now=now)
     lines = _lines(about, actor, now)
     is_as_planned = not lines.get("is_not_as_planned", False)
     is_running = about.state in RUNNING and is_as_planned
@@ -114,9 +115,10 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "copy": copy,
         "copy_ended": copy_ended,
         "copy_is_damaged": is_damaged,
-        "copy_is_made_anew": is_damaged and ends.is_made_anew(about),
+        "copy_is_made_anew": is_damaged and not new_copy and ends.is_made_anew(about),
+        "new_copy": new_copy,
         "steps": words.steps(about, reading.show(about)),
-        "is_under_way": is_running and not (copy or copy_ended or still["is_held_up"]),
+        "is_under_way": is_running and not (copy or copy_ended or is_damaged or new_copy or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,
         "has_steps": about.state not in (*UNDONE_STATES, State.PLANNED),
         "can_confirm": about.procedure.is_confirmed and about.state == State.PLANNED,

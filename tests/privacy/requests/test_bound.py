@@ -7,6 +7,7 @@ untouched.
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import zipfile
@@ -33,6 +34,7 @@ from privacy.requests import (
     execute,
     export,
     filing,
+    grounds,
     history,
     links,
     proving,
@@ -50,7 +52,7 @@ from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
-from tests import factories, roles
+from tests import factories, pages, roles
 from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run, taken_in
 from tests.factories import an_order, as_customer
 from tests.privacy.requests.test_who_is_the_person import carried_out
@@ -107,6 +109,19 @@ def test_ones_own_request_made_about_somebody_else_makes_no_copy(alice: Customer
     services.resume(his, actor=PRIVACY, now=LATER + timedelta(days=20))
     run(his, Clock(LATER + timedelta(days=20)))
     assert Export.objects.get().request == his
+
+
+def test_a_step_at_the_desk_whose_record_is_somebody_elses_says_what_to_do(alice: Customer, bob: Customer) -> None:
+    his = filed(bob, "access")
+    planted(his, owner_id=alice.subject_id)
+    pat = pages.signed_in(factories.staff("pat", roles=("privacy",)), again=True)
+    data = {"ground": "It asks for what we do not hold.", "authority": next(iter(grounds.of(his)))}
+    answer = pat.post(f"/admin/privacy/request/{his.pk}/step/refuse/", data)
+    said = html.unescape(pages.read(answer))
+    assert answer.status_code == 400
+    assert "somebody else's than its row says. Nothing was done" in said and "A request that is doubted" in said
+    his.refresh_from_db()
+    assert his.state != State.REFUSED
 
 
 def test_what_decides_about_a_request_stands_under_its_hash(bob: Customer) -> None:

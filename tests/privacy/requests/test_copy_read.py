@@ -19,7 +19,7 @@ from privacy.requests import contents, export, in_words, services, shown
 from privacy.requests.models import Request, RequestEvent, SecondLook
 from privacy.requests.states import State
 from privacy.retention import holds
-from privacy.retention.models import Decision
+from privacy.retention.models import Decision, HeldValue
 from rma import services as rmas
 from tests import factories
 from tests.asked import NOW, PRIVACY, Clock, filed, run, taken_in
@@ -85,6 +85,20 @@ def test_what_a_correction_replaced_under_a_hold_is_said_by_the_titles_of_the_da
             assert said in files[name], (name, said)
         for form in ("first_name", "accounts.customer", "536-90-4399"):
             assert form not in files[name], (name, form)
+
+
+def test_a_state_that_was_replaced_alone_under_a_hold_is_said_by_its_name(alice: Customer) -> None:
+    order = factories.an_order(alice)
+    with vault.internal():
+        order.invoice_region, order.invoice_country = "MA", "US"
+        order.save()
+    holds.place("orders.order", order.pk, reason="claim", actor=PRIVACY, now=NOW)
+    with vault.internal():
+        order.invoice_region = "NY"
+        order.save()
+        row = HeldValue.objects.get()
+        told = in_words.held_values([row])[0]["What it said"]
+    assert "Massachusetts" in told and "MA" not in told.split()
 
 
 def test_only_what_stands_in_a_record_is_named_as_held_given_or_kept(alice: Customer, kept_order: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from django.utils.html import strip_tags
 
 from accounts import upgrades
 from accounts.models import Customer
@@ -21,12 +22,15 @@ from privacy.requests.states import State
 from privacy.vault import stream
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
+from privacy.views import ends
 from tests import factories, pages
 from tests.asked import NOW, OPERATOR, Clock, filed, run
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
 WEEK = timedelta(days=7)
+BEING_MADE = "A new copy is being made, as a rule within minutes."
+NOT_YET = "a new copy is made once our staff have looked at this request."
 
 
 def planted(request: Request, path: str, **columns: object) -> Export:
@@ -110,17 +114,31 @@ def test_a_damaged_copy_is_called_ready_nowhere_answers_nothing_and_is_made_anew
             os.mkfifo(file) if content is None else file.write_bytes(content)
             said = pages.check(browser.get(here))
             assert "Your copy cannot be fetched" in said and "Your copy is ready" not in said
+            assert "Ask for the copy again" in said and "being made" not in said
             assert export.left(request, now=NOW) == [] and not export.has_left(alice.subject_id, now=NOW)
             staff = pages.read(clerk.get(f"/admin/privacy/request/{request.pk}/change/", follow=True))
             assert "cannot be fetched: its file is damaged" in staff
-        assert browser.post(f"{here}export/").status_code == 302
+        said = pages.check(browser.post(f"{here}export/", follow=True))
+        assert BEING_MADE in said and "Ask for the copy again" not in said and "Your copy cannot" not in said
+        by = strip_tags(clerk.get(f"/admin/privacy/request/{request.pk}/history/", follow=True).text)
+        assert "Copy damaged – one of our programs" in " ".join(by.split()), "what found it"
         copy.refresh_from_db()
         told = audit.history(reference=request.reference)
         assert copy.downloads == 0 and not told.filter(action__in=("copy.begun", "copy.fetched")).exists()
         assert told.filter(action="copy.damaged").count() == 1
+        export.delete(copy, now=NOW)  # so far the worker has come: the old one has gone, the new one is not there yet
+        said = pages.check(browser.get(here))
+        assert BEING_MADE in said and "because you wanted that" not in said
+        Request.objects.filter(pk=request.pk).update(state=State.PARKED, parked_from=State.REPLIED)
+        bound.seal([request.pk])
+        said = pages.check(browser.get(here))
+        assert NOT_YET in said and BEING_MADE not in said and "Ask for the copy again" not in said
+        Request.objects.filter(pk=request.pk).update(state=State.REPLIED, parked_from="")
+        bound.seal([request.pk])
         run(request)
         assert request.state == State.REPLIED and export.live(request) is not None
-        assert "Your copy is ready" in pages.check(browser.get(here))
+        said = pages.check(browser.get(here))
+        assert "Your copy is ready" in said and BEING_MADE not in said
         copy.refresh_from_db()
         assert copy.deleted_at is not None and fetched(request) == Export.objects.get(deleted_at=None).size
         run(request)
@@ -156,8 +174,10 @@ def test_a_copy_that_was_damaged_all_its_week_does_not_close_its_request(alice) 
     (export.folder() / Export.objects.get().path).write_bytes(b"x")
     clock.now = NOW + timedelta(days=8)
     assert export.expire(now=clock.now) == 1
+    assert ends.of_copy(request, now=clock.now) == "" and ends.new_copy(request, now=clock.now) == ends.BEING_MADE
     run(request, clock)
     assert request.state == State.REPLIED and export.live(request) is not None
+    assert ends.new_copy(request, now=clock.now) == ""
     clock.now = NOW + timedelta(days=16)
     assert export.expire(now=clock.now) == 1
     run(request, clock)

@@ -11,7 +11,7 @@ import time_machine
 from accounts.models import Customer
 from privacy import audit, letters, vault
 from privacy.letters.models import Letter
-from privacy.requests import clock, deadline, execute, history, posting, second, services
+from privacy.requests import clock, deadline, execute, history, posting, proving, second, services
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories, pages
@@ -236,3 +236,38 @@ def test_who_has_no_login_is_not_told_to_log_in(dora: Customer) -> None:
     factories.address(customer)
     user.emailaddress_set.update(verified=False)
     assert "by signing in at" in text(filed(customer), "acknowledgement")
+
+
+# A link or code that is there no more -------------------------------------------------------------------------------
+
+
+def test_a_letter_whose_code_has_lost_its_key_is_neither_printed_nor_marked(dora: Customer) -> None:
+    request = filed(dora)
+    proving.post_code(request, subject=dora.subject_id, actor=PRIVACY, now=NOW)
+    letter = one(request, "posted_code")
+    pat = pages.signed_in(factories.staff("pat", roles=("privacy",)), again=True)
+    page = f"/admin/privacy/request/{request.pk}/letter/{letter.pk}/"
+    with time_machine.travel(NOW, tick=False):
+        Letter.objects.filter(pk=letter.pk).update(sealed_credentials=None)  # its key lives: the row is not as written
+        said = pages.read(pat.get(page, follow=True))
+        assert "cannot be sent any more" in said and ">Print this page" not in said, "the page of the request"
+        vault.keys.destroy([(letter.pk, "credentials")], now=NOW)
+        with pytest.raises(letters.LinkLost):
+            posting.mark_posted(letter, actor=PRIVACY, now=NOW)
+        letter.refresh_from_db()
+        assert letter.sent_at is None and letter.stopped_at == NOW and not was_asked(request)
+        Letter.objects.filter(pk=letter.pk).update(stopped_at=None)
+        said = pages.read(pat.get(page, follow=True))
+        assert (
+            "cannot be sent any more" in said
+            and "“Send a code by post”" in said
+            and "Here the letter gives" not in said
+        )
+        letter.refresh_from_db()
+        assert letter.stopped_at == NOW
+        told = audit.history(record=(Letter.vault_label, letter.pk))
+        assert not told.filter(action__in=("letter.opened", "letter.posted")).exists()
+        proving.post_code(request, subject=dora.subject_id, actor=PRIVACY, now=NOW)
+        anew = Letter.objects.get(request=request, kind="posted_code", stopped_at=None)
+        said = pages.read(pat.get(f"/admin/privacy/request/{request.pk}/letter/{anew.pk}/", follow=True))
+        assert "Print this page" in said and "cannot be sent any more" not in said
