@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -19,10 +20,8 @@ class LetterStep(Step):
 
     letter = forms.ModelChoiceField(queryset=Letter.objects.none(), empty_label=None)
 
-    @staticmethod
-    def letters(record: Request) -> QuerySet[Letter]:
-        """Return the letters the step can be taken with."""
-        raise NotImplementedError
+    #: Returns the letters the step can be taken with; each step has its own.
+    letters: Callable[[Request], QuerySet[Letter]]
 
     def prepare(self) -> None:
         """Offer the letters by kind and time, never by what they say."""

@@ -70,9 +70,8 @@ class HoldAdmin(WorkAdmin):
 
     @admin.display(description="state")
     def standing(self, hold: Hold) -> str:
-        """Return whether it is in force or lifted, and whether it says what this program wrote."""
-        if not hasattr(hold, "standing"):
-            holding.name_records([hold])
+        """Return whether it is in force or lifted, and whether it says what this program wrote; looked up with the
+        name of its record, which both pages show before it."""
         return str(hold.standing)  # type: ignore[attr-defined]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

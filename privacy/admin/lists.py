@@ -8,13 +8,13 @@ under a number of chance that stands in the URL: a list that is opened without t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import OperationalError, connections
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -63,7 +63,7 @@ def is_stopped(error: OperationalError) -> bool:
 def _limit(alias: str, value: str | None) -> None:
     """Set the limit of one connection, or give it back what it began with. A broken connection needs neither."""
     connection = connections[alias]
-    if connection.needs_rollback or (value is None and connection.connection is None):
+    if connection.needs_rollback or (value is None and (connection.connection is None or connection.connection.closed)):
         return
     with connection.cursor() as cursor:
         if value is None:
@@ -93,12 +93,15 @@ class LimitedList(admin.ModelAdmin):
         return str(value) in choices | YES_OR_NO
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if (
+            ERROR_FLAG in request.GET
+        ):  # Django leads here from a page that the list has not, and would blame the database
+            return HttpResponseRedirect(request.path)
         try:
             with within(LONGEST):
                 response = super().changelist_view(request, extra_context)
-                if isinstance(response, SimpleTemplateResponse) and response.context_data:
-                    self._tell_undated(request, response.context_data["cl"].result_list)
                 if isinstance(response, SimpleTemplateResponse):
+                    self._tell_undated(request, (response.context_data or {})["cl"].result_list)
                     response.render()  # here, for a list reads its rows while it is drawn
                 return response
         except TookTooLong:
@@ -121,10 +124,7 @@ class LimitedList(admin.ModelAdmin):
 
     @staticmethod
     def _called(row: Any) -> str:
-        try:
-            reference = datamap.for_model(type(row)).reference
-        except KeyError:
-            reference = ""
+        reference = datamap.for_model(type(row)).reference
         return str(getattr(row, reference) if reference else row.pk)
 
 
@@ -223,9 +223,8 @@ class SearchedList(LimitedList):
         """Return why who is at work may not search here, "" when he may."""
         return ""
 
-    def find(self, text: str) -> Found:
-        """Return the records that match what was typed."""
-        raise NotImplementedError
+    #: Returns the records that match what was typed; each list has its own.
+    find: Callable[[str], Found]
 
     def note_search(self, text: str, found: Found) -> None:
         """Write down that somebody searched, where that is due."""

@@ -7,7 +7,6 @@ sees what: reading a field asks the gate, and what comes back covered is drawn a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -279,11 +278,11 @@ class RecordAdmin(SearchedList, WorkAdmin):
         except RecordErased:
             text = "This record was erased while you were writing; nothing was saved."
         except RecordElsewhere:
-            text = "This record is somebody else's than its row says; nothing was saved. Tell who runs the site."
-        except RecordRestricted:
+            text = "This record was given to another person while you were writing; nothing was saved."
+        except (RecordRestricted, gate.Refused):  # for the form takes nothing that was refused before
             text = "This record was locked while you were writing; nothing was saved."
-        except (gate.Refused, ValidationError) as error:
-            text = " ".join(error.messages) if isinstance(error, ValidationError) else "Your role may not change this."
+        except ValidationError as error:  # what fitted the form, and no more what a colleague saved a moment ago
+            text = " ".join(error.messages)
         messages.error(request, text)
         return HttpResponseRedirect(request.path)
 
@@ -305,6 +304,5 @@ class RecordAdmin(SearchedList, WorkAdmin):
         gate.require_record(acting(), obj, {sealed_in(self.opts.get_field(name)) or first for name in changed}, "write")
         self.write(obj, {name: form.cleaned_data[name] for name in changed}, actor=acting(), now=timezone.now())
 
-    def write(self, record: Any, changes: dict[str, Any], *, actor: Actor, now: datetime) -> None:
-        """Save the changes of one record by the app's own service, which records the event."""
-        raise NotImplementedError
+    #: Saves the changes of one record by the app's own service, which records the event; where something is `editable`.
+    write: Callable[..., None]

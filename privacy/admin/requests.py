@@ -318,7 +318,7 @@ class RequestAdmin(LetterPages):
                     record, data["plan_hash"], actor=actor, now=now,
                     answered_on=data["answered_on"], agreed=data["agreed"], number=data["number"],
                 )  # fmt: skip
-                return f"The plan is confirmed{_waits(record, now)}."
+                return "The plan is confirmed; a second person looks at it before it is carried out."
             case "posted":
                 posting.mark_posted(data["letter"], actor=actor, now=now)
                 return "The letter counts as posted today."
@@ -385,16 +385,6 @@ def _code(code: str) -> str:
     the person gets it, staff do not see it here.
     """
     return " The acknowledgement to the person gives the outcome code; it is not shown here." if code else ""
-
-
-def _waits(confirmed: Request, now: datetime) -> str:
-    """Return how a sentence about a confirmed plan goes on: what still holds it up, or that it is being carried out."""
-    if waits.is_undecided(confirmed):
-        return "; a second person looks at it before it is carried out"
-    until = waits.ends_at(confirmed, now=now)
-    if until is not None and until > now:
-        return "; it is carried out once the person's other addresses had time to object"
-    return " and is being carried out"
 
 
 def _what(record: Request, event: Any) -> str:

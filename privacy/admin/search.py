@@ -62,8 +62,6 @@ def find(
     to models that are searched the same way ("customer", Customer), or whose rows a function finds.
     """
     text = text.strip()
-    if not text:
-        return Found([], is_all=True)
     found: set[UUID] = set()
     is_all = True
     for column in columns:

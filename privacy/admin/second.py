@@ -160,10 +160,8 @@ class SecondLookAdmin(WorkAdmin):
     @admin.display(description="Why a second person has to look")
     def reasons(self, look: SecondLook) -> str:
         """Return every reason that waits in this request, each in a line: one decision answers
-        all; of a decided one its own."""
-        if look.decided_at is not None:
-            return capfirst(look.get_why_display())
-        if look.why == SecondLook.Why.EXCESSIVE:
+        all; of a decided one its own, and of a refusal, which is decided alone."""
+        if look.decided_at is not None or look.why == SecondLook.Why.EXCESSIVE:
             return capfirst(look.get_why_display())
         return "\n".join(capfirst(one.get_why_display()) for one in second.open_looks(look.request))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -74,9 +74,8 @@ class Decision(Step):
     template = "admin/step_decision.html"
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def shown(self) -> str:
-        """Return the fingerprint of what the page shows."""
-        raise NotImplementedError
+    #: Returns the fingerprint of what the page shows; each decision has its own.
+    shown: Callable[[], str]
 
     def lines(self) -> list[str]:
         """Return what the page shows of it, each a line."""

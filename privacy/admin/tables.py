@@ -87,10 +87,7 @@ def named(record: Any, name: str, value: Any) -> Any:
 
 def code_of(model: Any, name: str) -> datamap.Datum | None:
     """Return the datum of a field that is a code of a public list, or may be one; None for any other field."""
-    try:
-        datum = datamap.for_model(model).data.get(name)
-    except KeyError:
-        return None
+    datum = datamap.for_model(model).data.get(name)
     return datum if datum is not None and datum.code else None
 
 

@@ -305,9 +305,8 @@ class WorkAdmin(LimitedList):
         """
         raise Http404
 
-    def add(self, data: dict[str, Any], *, actor: Actor, now: datetime) -> tuple[Any, str]:
-        """Do what the step `adding` asks for; return the record it made and the sentence that says so."""
-        raise Http404
+    #: Does what the step `adding` asks for; returns the record it made and the sentence that says so.
+    add: Callable[..., tuple[Any, str]]
 
     def get_urls(self) -> list[URLPattern]:
         step = self.admin_site.admin_view(self.step_view)

@@ -104,18 +104,16 @@ class PastDateField(models.DateField):
     def contribute_to_class(self, cls: Any, name: str, private_only: bool = False, **kwargs: Any) -> None:
         super().contribute_to_class(cls, name, private_only=private_only, **kwargs)
         options = cls._meta
-        if not options.abstract:
-            options.constraints = [*options.constraints, Within.on(cls, name)]
-            options.original_attrs["constraints"] = options.constraints
+        options.constraints = [*options.constraints, Within.on(cls, name)]
+        options.original_attrs["constraints"] = options.constraints
 
     def deconstruct(self) -> Any:
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateField", args, kwargs
 
     def formfield(self, **kwargs: Any) -> Any:
-        field = super().formfield(**kwargs)
-        if field is not None:
-            field.validators = [*field.validators, self.on_forms]
+        field: Any = super().formfield(**kwargs)
+        field.validators = [*field.validators, self.on_forms]
         return field
 
 

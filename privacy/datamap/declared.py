@@ -124,9 +124,8 @@ class Datum:
 
     def said(self, value: Any, of: Callable[[str], Any]) -> str:
         """Return a value in the words of the datum; `of` reads another field of its record."""
-        if self.words is None:
-            return str(value)
-        return self.words(value, of(self.beside)) if self.beside else self.words(value)
+        words = self.words or str
+        return words(value, of(self.beside)) if self.beside else words(value)
 
 
 @dataclass(frozen=True)
@@ -229,10 +228,8 @@ class Declaration:
         }
 
     def rows_of(self, subject: UUID) -> models.QuerySet[Any]:
-        """Return the rows about `subject` (none when the model leads to no subject)."""
-        if self.subject_path is None:
-            return self.model._default_manager.none()
-        rows = self.model._default_manager.filter(**{self.subject_path: subject}).order_by("pk")
+        """Return the rows about `subject`, of a model that leads to one."""
+        rows = self.model._default_manager.filter(**{f"{self.subject_path}": subject}).order_by("pk")
         return rows.select_related(*self.related) if self.related else rows
 
 

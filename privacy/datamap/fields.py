@@ -53,9 +53,6 @@ def path_resolves(model: type[models.Model], path: str) -> bool:
         try:
             one = here._meta.get_field(step)
         except FieldDoesNotExist:
-            if not any(column.attname == step for column in here._meta.concrete_fields):
-                return False
-            here = None
-            continue
+            return False
         here = one.related_model if one.is_relation else None
     return True

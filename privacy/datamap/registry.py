@@ -140,8 +140,6 @@ def records_of(
 
 def counts_of(subject: UUID) -> dict[str, int]:
     """Return how many rows about `subject` each label has, those that have any, impersonal ones too; one query."""
-    if not _declarations:
-        return {}
     connection.ensure_connection()
     name = _prepared.get(connection.connection)
     if name != f"counts_of_{len(_declarations)}":

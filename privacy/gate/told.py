@@ -301,8 +301,6 @@ def _known(label: str, ids: set[UUID], subject: UUID) -> _Known:
         declaration = datamap.for_label(label)
     except KeyError:  # a kind of record of an earlier release
         return NOTHING_KNOWN
-    if declaration.subject_path is None:
-        return NOTHING_KNOWN
     number = _number(declaration)
     called = _called(declaration, number, ids, subject) if number else {}
     if not issubclass(declaration.model, vault.SealedModel):

@@ -123,6 +123,8 @@ def test_a_true_declaration_is_accepted():
     ("changes", "code"),
     [
         ({"impersonal": {"shoe_size": "a number"}}, "privacy.E003"),
+        ({"data": {"shoe_size": Datum("Shoe size", "text", ("orders",), "the person")}}, "privacy.E003"),
+        ({"data": {}}, "privacy.E002"),
         ({"subject_path": "customer__subject"}, "privacy.E005"),
         ({"related": ("nobody",)}, "privacy.E005"),
         ({"links": ("reference",)}, "privacy.E005"),

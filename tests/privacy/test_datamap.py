@@ -12,10 +12,12 @@ from django.core.management import call_command
 from django.db import connections
 
 from accounts.models import Address, Company, ContactPoint, Customer
-from privacy import datamap
+from orders.models import Order
+from privacy import called, datamap
 from privacy.datamap import DataMapError, Declaration, Store
 from privacy.vault import SealedModel
 from privacy.views import words
+from rma.personal_data import OWNERSHIP
 from tests import factories
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data-map.md"
@@ -100,6 +102,19 @@ def test_the_envelope_of_a_datum_comes_from_its_field():
 )  # fmt: skip
 def test_a_path_to_the_subject_is_followed(path, leads_somewhere):
     assert datamap.path_resolves(Address, path) is leads_somewhere
+
+
+def test_what_leads_to_nobody_is_about_nobody_and_a_kind_of_before_is_called_by_its_label():
+    """A line for statistics whose person is gone, a kind of record about nobody, and one that no app declares any
+    more."""
+    number = uuid4()
+    assert datamap.person_of(Order()) is None
+    assert datamap.people_of("orders.product", [number]) == datamap.people_of("gone.kind", [number]) == set()
+    assert datamap.is_sealed("gone.kind", "data") and not datamap.is_sealed(OWNERSHIP, "data")
+    kept = [("gone.kind", number), ("gone.kind", None)]
+    assert called.names(kept) == dict(
+        zip(kept, (f"gone.kind {str(number)[-called.SHOWN :]}", "gone.kind"), strict=True)
+    )
 
 
 @pytest.mark.django_db

@@ -1,6 +1,7 @@
 """A list of the back office that takes too long is stopped, and says what to do."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connection, connections
@@ -8,7 +9,8 @@ from django.db import OperationalError, connection, connections
 from orders.admin import OrderAdmin
 from privacy.admin import lists, search
 from privacy.audit import AuditEvent
-from tests.factories import a_customer, an_order, an_rma
+from privacy.models import Hold
+from tests.factories import NOW, a_customer, an_order, an_rma
 from tests.privacy.admin.test_admin import at_work
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "keystore"])
@@ -39,6 +41,33 @@ def test_another_fault_of_the_database_is_not_taken_for_a_slow_list() -> None:
             finally:
                 elsewhere.execute("ROLLBACK")
                 other.close()
+
+
+def test_a_connection_that_broke_has_no_limit_to_give_back_and_its_own_fault_is_told() -> None:
+    before = timeout("default")
+    number = connection.connection.info.backend_pid
+    other = connection.copy()
+    try:
+        with pytest.raises(OperationalError), lists.within(1000):
+            with other.cursor() as elsewhere:
+                elsewhere.execute("SELECT pg_terminate_backend(%s)", [number])
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(60)")
+    finally:
+        other.close()
+        connection.close()
+    assert timeout("default") == before
+
+
+def test_a_page_that_the_list_has_not_leads_to_its_first_and_blames_no_database() -> None:
+    carol, here = at_work("privacy"), "/admin/privacy/hold/"
+    Hold.objects.bulk_create(
+        Hold(label="orders.order", record_id=uuid4(), reason="claim", placed_at=NOW) for _ in range(51)
+    )
+    for query in ("?p=99", "?p=99&e=1"):
+        answer = carol.get(f"{here}{query}", follow=True)
+        assert answer.redirect_chain[-1] == (here, 302) and "Something" not in answer.text
+        assert answer.status_code == 200 and answer.context["cl"].page_num == 1
 
 
 def test_a_slow_list_says_so_and_the_next_one_works(monkeypatch: Any) -> None:

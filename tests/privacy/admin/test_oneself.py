@@ -100,6 +100,11 @@ def test_no_step_of_the_desk_is_taken_by_the_person_whom_it_is_about(both: Both)
             answer = own.get(page_of(record, step), follow=True)
             assert {str(one) for one in answer.context["messages"]} == {YOURSELF}
             assert other.get(page_of(record, step)).status_code == 200, "control: a colleague gets the page"
+        for letter in Letter.objects.filter(kind="acknowledgement", by="post") if isinstance(record, Request) else ():
+            page = reverse("admin:privacy_request_letter", args=[record.pk, letter.pk])
+            for answer in (own.get(page, follow=True), own.post(f"{page}copy/", {"take": "page"}, follow=True)):
+                assert {str(one) for one in answer.context["messages"]} == {YOURSELF}
+            assert "Salem" in other.get(page).text, "control: a colleague reads it"
         assert type(record)._default_manager.filter(pk=record.pk).values().get() == before
     assert walked.pop(Company) == set(), "of a company only data are corrected"
     assert all(walked.values()) and len(walked) == 10, "the walk sees each page, with something to do on it"

@@ -16,6 +16,7 @@ from django.utils.html import escape, strip_tags
 
 from accounts import claim, corrections
 from accounts.models import ClaimReview, ContactPoint, Customer
+from orders.models import Order
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
@@ -178,6 +179,23 @@ def test_what_cannot_be_filed_is_one_sentence(carol: Client, data: dict[str, str
     assert not Request.objects.exists()
 
 
+def test_a_number_of_two_records_or_of_one_about_nobody_names_nobody(alice: Customer, carol: Client) -> None:
+    """An order can have the number of a customer; of one that stays for statistics the way to its person is gone."""
+    same, kept = an_order(alice), an_order(alice)
+    Order.objects.filter(pk=same.pk).update(number=alice.reference)
+    vault.keys.destroy([(kept.pk, one) for one in Order.envelopes()], now=factories.NOW)
+    Order.objects.filter(pk=kept.pk).update(customer=None)
+    for number, sentence in (
+        (alice.reference, "More than one record has this number."),
+        (kept.number, "This record leads to nobody."),
+    ):
+        answer = carol.post(f"{LIST}add/", {**FORM, "customer_number": number})
+        assert answer.status_code == 400 and sentence in answer.text
+    answer = carol.post("/admin/privacy/hold/add/", {"number": alice.reference, "reason": "claim"})
+    assert answer.status_code == 400 and "More than one record has this reference" in answer.text
+    assert not Request.objects.exists() and not Hold.objects.exists()
+
+
 def test_only_the_privacy_team_files_and_only_with_an_acknowledgement(alice: Customer) -> None:
     data = {**FORM, "customer_number": alice.reference}
     for roles, acknowledged in ((("sales", "service", "accounting"), True), (("privacy",), False)):
@@ -222,6 +240,9 @@ def test_a_shared_mailbox_is_settled_by_naming_the_person(alice: Customer, carol
     assert about.subject_id is None
     answer = take(carol, about, "identity", how="in_person")
     assert answer.status_code == 400 and "Say who it is" in answer.text
+    assert "already matched" not in carol.get(f"{LIST}{about.pk}/step/code/").text
+    answer = take(carol, about, "code", customer_number="")
+    assert answer.status_code == 400 and "Say who it may be: nobody was matched by the address." in answer.text
     answer = take(carol, about, "identity", how="in_person", customer_number=alice.reference)
     about.refresh_from_db()
     assert about.subject_id == alice.subject_id and about.state == State.IDENTITY and not CODE.search(answer.text)
@@ -311,7 +332,10 @@ def test_without_a_hash_nothing_is_confirmed(alice: Customer, carol: Client) -> 
 
 
 def test_a_copy_needs_no_confirmation(alice: Customer, carol: Client) -> None:
-    assert "confirm" not in steps(carol, filed(alice, "access"))
+    about = filed(alice, "access")
+    assert "confirm" not in steps(carol, about)
+    assert "The plan is made." in take(carol, about, "plan").text
+    assert "confirm" not in steps(carol, about)
 
 
 # Other ways to end ----------------------------------------------------------------------------------------------------
@@ -339,6 +363,7 @@ def test_a_refusal_for_excess_is_proposed_with_evidence_and_another_of_the_team_
     assert about.state == State.PLANNED and not Letter.objects.filter(request=about, kind="refused").exists()
     look = about.second_looks.get(why="excessive")
     step = f"/admin/privacy/secondlook/{look.pk}/step/refusal/"
+    assert look.get_why_display()[1:] in carol.get(step.replace("step/refusal", "change")).text
     assert carol.get(step).status_code != 200, "who proposed it gets no form"
     mona = pages.signed_in(factories.staff("mona", "mona@ilt.example", roles=(), is_superuser=True))
     assert mona.get(step).status_code != 200, "a manager opens no evidence"
@@ -525,6 +550,21 @@ def test_only_a_letter_to_be_posted_can_be_read_and_marked(carol: Client) -> Non
     assert "posted" not in steps(carol, about)
 
 
+def test_a_letter_of_a_request_that_has_ended_opens_when_it_is_said_why_and_has_no_copy() -> None:
+    carol = pages.signed_in(factories.staff(roles=("privacy",)), asked=False)
+    about = filed(factories.customer("Zoe", "Zander", email=""))
+    services.refuse(about, ground="No.", authority="", actor=PRIVACY, now=factories.NOW)
+    letter = about.letters.get(kind="refused")
+    page = f"{LIST}{about.pk}/letter/{letter.pk}/"
+    for answer in (carol.get(page), carol.post(f"{page}copy/", {"take": "page"})):
+        assert 'name="reason"' in answer.text and "No." not in answer.text
+    carol.post(f"{LIST}{about.pk}/why/", {"reason": "contact"})
+    assert "No." in carol.get(page).text
+    for take_ in ("page", "stick"):
+        answer = carol.post(f"{page}copy/", {"take": take_}, follow=True)
+        assert "There is no copy with this letter, or its week is over." in answer.text
+
+
 def test_a_letter_by_mail_or_of_another_request_is_nobodys_to_read(alice: Customer, carol: Client) -> None:
     about, other = filed(alice), filed(factories.customer("Zoe", "Zander", email=""))
     by_mail, by_post = Letter.objects.get(request=about), Letter.objects.get(request=other)
@@ -573,6 +613,7 @@ def test_a_hold_is_placed_by_number_and_lifted(alice: Customer, carol: Client) -
     order = an_order(alice)
     add = "/admin/privacy/hold/add/"
     assert "No record has this number" in carol.post(add, {"number": "X-1", "reason": "claim"}).text
+    assert "This field is required." in carol.post(add, {"number": "", "reason": "claim"}).text
     assert (
         "letters, digits"
         in carol.post(add, {"number": order.number, "reason": "claim", "reference": "Mr. Ärger!"}).text
@@ -808,11 +849,14 @@ def test_an_answer_by_post_is_posted_and_no_command_sends_it(carol: Client, sett
 
 def test_what_is_done_offers_neither_a_longer_deadline_nor_a_hold(alice: Customer, carol: Client) -> None:
     an_order(alice)
+    factories.address(alice)
     about = asked.confirmed(alice, "access")
-    assert {"extend", "hold"} <= steps(carol, about)
+    assert {"extend", "hold"} <= steps(carol, about) and "copy" not in steps(carol, about)
     asked.run(about)
     assert about.is_open and about.state in (State.EXECUTED, State.REPLIED)
     assert not {"extend", "hold"} & steps(carol, about)
+    assert "The letter is written: open it under Letters" in take(carol, about, "copy").text
+    assert about.letters.get(kind="copy_posted").by == Letter.By.POST and "copy" not in steps(carol, about)
     with pytest.raises(history.NotAllowed, match="is done"):
         deadline.extend(about, reason="complex", words="Nothing is left.", actor=PRIVACY, now=factories.NOW)
 

@@ -221,6 +221,9 @@ def test_the_letter_about_a_removal_goes_out_before_what_it_says_is_destroyed(re
         execute.advance(request.pk, now=LATER)
         request.refresh_from_db()
     second.say_not_me(token, now=LATER)
+    with time_machine.travel(LATER, tick=False):
+        look = SecondLook.objects.get(request=request)
+        assert "The removal was begun or carried out." in mona().get(f"{PAGE}{look.pk}/change/").text
     second.decide(request, "end", actor=COLLEAGUE, now=LATER)
     assert run(request, Clock(LATER)) and request.state == State.CLOSED
     sent = Letter.objects.filter(request=request, kind="not_you")
@@ -261,17 +264,24 @@ def test_an_open_question_ends_with_the_request_and_is_decided_no_more(removal: 
         assert "None: it ended with the request" in team().get(f"{PAGE}{look.pk}/change/").text
 
 
-def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(removal: Asked) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [("go_on", " had ended before; your"), ("end", " had ended before, and nothing had been given or removed; your")],
+)
+def test_a_word_after_the_end_is_noted_and_nothing_is_said_to_go_on(removal: Asked, outcome: str, said: str) -> None:
     _, request, token = removal
     with time_machine.travel(NOW, tick=False):
         services.withdraw(request, actor=sight.acting_as(request), now=NOW)
         second.say_not_me(token, now=NOW)
         look = SecondLook.objects.get(request=request)
         answer = pages.decide(
-            mona(), f"{PAGE}{look.pk}/step/decide/", {"outcome": "go_on", "words": ""}, follow=True
+            mona(), f"{PAGE}{look.pk}/step/decide/", {"outcome": outcome, "words": ""}, follow=True
         ).text
         assert (
-            "had ended before; your decision is noted." in answer
+            f"{request.reference}{said} decision is noted." in answer
             and "goes on" not in answer.split("messages")[-1][:400]
         )
+        carol = team()
+        shown = [request.reference in carol.get(f"{PAGE}?state={state}").text for state in ("open", "decided")]
+        assert shown == [False, True]
     assert not gate.current() and not told(request)

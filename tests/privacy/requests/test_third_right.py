@@ -361,6 +361,8 @@ def test_staff_file_it_confirm_it_for_the_person_and_a_second_person_lets_it_go_
         page = pages.read(pat.get(f"{here}change/"))
         assert "Answer: use held off" in page and "Plan to hold off confirmed for the person" in page
         assert "Use held off" in page and second.gone_out(request) == second.CARRIED_OUT
+        page = pages.read(pat.get(f"/admin/privacy/secondlook/{look.pk}/change/"))
+        assert "What was asked was begun or carried out." in page
 
 
 def printed(name: str, *words: str) -> str:
