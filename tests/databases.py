@@ -138,3 +138,18 @@ def _contents(connection: BaseDatabaseWrapper, tables: list[str] | None = None) 
             cursor.execute(f"SELECT md5(string_agg({row}, ' ' ORDER BY {row})) FROM {table} one")
             found[table] = cursor.fetchone()[0]
     return found
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """Hold a table of the key store as a migration does that changes it, longer than this process waits."""
+    other = connections["keystore"].copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as holding, connections["keystore"].cursor() as cursor:
+            holding.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            cursor.execute("SET lock_timeout = '20ms'")
+            yield
+            cursor.execute("RESET lock_timeout")
+    finally:
+        other.close()

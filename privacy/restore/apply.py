@@ -51,11 +51,6 @@ class Done:
     requests: list[str] = field(default_factory=list)
     corrections: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, other: Done) -> None:
-        self.records += other.records
-        self.requests += other.requests
-        self.corrections += other.corrections
-
 
 def standing(went: Sequence[Gone]) -> int:
     """Count the rows that still look as if these keys existed."""
@@ -213,7 +208,7 @@ def apply(
         if line.kind == "request" and (request is None or not _was_carried_out(request)):
             if not (is_filed or ledger.is_ours(line)):
                 raise NotProved
-            done.add(close_again(line.reference, line.at, line.content, actor=actor, now=now))
+            done.requests += close_again(line.reference, line.at, line.content, actor=actor, now=now).requests
         there = LedgerCopy.objects.select_for_update().filter(entry=line.entry)
         if there.exists() and signed.newest(there) is None:
             there.delete()  # copied anew, at the end: the file goes on in the order of the lines

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from django.conf import settings
@@ -28,7 +28,9 @@ from privacy.vault import ring
 FILE = "ledger.jsonl"
 FORMAT = 1
 GENESIS = "0" * 64
-TAIL = 1 << 20  # longer than any line: 5,000 keys of 16 bytes in base64 are 107 kB
+# Read from the end of the file at first: 5,000 keys of 16 bytes in base64 are 107 kB. A removal that keeps thousands of
+# records writes a longer line.
+TAIL = 1 << 20
 
 
 class FileBroken(Exception):
@@ -51,14 +53,12 @@ def last() -> UUID | None:
     """
     try:
         with regular.opened_bytes(path()) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(size - TAIL, 0))
-            lines = _whole(stream.read())
+            line, _ = _last_line(stream)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise FileUnreadable from error
-    return UUID(_parsed(lines[-1])["entry"]) if lines else None
+    return None if line is None else UUID(_parsed(line)["entry"])
 
 
 def read() -> Iterator[LedgerCopy]:
@@ -102,15 +102,12 @@ def append(copies: Iterable[LedgerCopy], *, goes_on_from: Callable[[UUID], bool]
     count = 0
     with os.fdopen(descriptor, "r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        size = stream.seek(0, os.SEEK_END)
-        start = stream.seek(max(size - TAIL, 0))
-        tail = stream.read()
-        stream.seek(start + tail.rfind(b"\n") + 1)
+        end_line, end = _last_line(stream)
+        stream.seek(end)
         stream.truncate()  # half a line of a process that died
-        lines = _whole(tail)
-        if lines and not goes_on_from(UUID(_parsed(lines[-1])["entry"])):
+        if end_line is not None and not goes_on_from(UUID(_parsed(end_line)["entry"])):
             raise FileBroken
-        before = _digest(lines[-1]) if lines else GENESIS
+        before = GENESIS if end_line is None else _digest(end_line)
         for copy in copies:
             line = {
                 "format": FORMAT,
@@ -138,8 +135,17 @@ def put_aside(now: datetime) -> Path | None:
     return path().rename(path().with_name(f"{FILE}.{now:%Y%m%dT%H%M%S}.aside"))
 
 
-def _whole(data: bytes) -> list[bytes]:
-    return data[: data.rfind(b"\n") + 1].splitlines()
+def _last_line(stream: BinaryIO) -> tuple[bytes | None, int]:
+    """Return the last whole line, however long it is, None where there is none, and where it ends in the file."""
+    size, length = stream.seek(0, os.SEEK_END), TAIL
+    while True:
+        start = stream.seek(max(size - length, 0))
+        tail = stream.read(size - start)
+        end = tail.rfind(b"\n")
+        begin = tail.rfind(b"\n", 0, max(end, 0))
+        if begin >= 0 or start == 0:
+            return (tail[begin + 1 : end] if end >= 0 else None), start + end + 1
+        length *= 4
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -16,12 +16,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
 from accounts.models import Customer
-from ilt_site.maintenance import refusal
 from orders.models import Order
 from privacy import audit, gate, vault
 from privacy.gate.system import system_actor
@@ -39,9 +38,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 SWEEP = system_actor("sweep")
 ROOT = Path(__file__).resolve().parents[2]
-
-WAITING = ("import_customers", "request_export", "clearsessions", "dbshell", "dumpdata", "flush", "loaddata", "shell")
-GOING_ON = ("replay_ledger", "verify_audit", "check", "migrate", "runserver", "showmigrations", "no_such_command")
 
 
 def program(name: str, *arguments: str) -> bytes:
@@ -293,37 +289,6 @@ def test_a_correction_lost_with_the_backup_is_named_and_can_be_entered_again(bac
     assert readable(alice.pk) == ["alice1@example.com", "Abbot"]
 
 
-def test_the_signed_file_is_missed_when_it_is_gone_and_known_when_it_is_forged(backups: Backups) -> None:
-    asking.erase(person(1))
-    follow()
-    whole = signed_file.path().read_bytes()
-    lines = whole.splitlines(keepends=True)
-    forged = {
-        "gone": (None, "file_missing"),
-        "cut at its end": (b"".join(lines[:-2]), "file_behind"),
-        "a line added": (whole + lines[-1].replace(b'"kind":"keys"', b'"kind":"none"'), "file_broken"),
-        "empty": (b"", "file_missing"),
-    }
-    for how, (content, code) in forged.items():
-        if content is None:
-            signed_file.path().unlink()
-        else:
-            signed_file.path().write_bytes(content)
-        assert maintenance.problems() == [code], how
-        with pytest.raises(CommandError, match="--new-file") as refused:
-            replayed()
-        assert refused.value.returncode == 3
-        assert all(map(refusal, WAITING)), "commands wait as well, Django's own included"
-        assert not any(map(refusal, GOING_ON))
-
-    signed_file.path().write_bytes(b"".join([lines[0], *lines[2:]]))  # a line taken out of the middle: its end is right
-    with pytest.raises(CommandError, match="--new-file"):
-        replayed()
-    assert replayed("--new-file")["filed"] == len(lines)
-    assert maintenance.problems() == []
-    assert [line.entry for line in signed_file.read()] == list(LedgerCopy.objects.values_list("entry", flat=True))
-
-
 def test_what_a_killed_worker_left_is_mended_without_maintenance(backups: Backups, now: datetime) -> None:
     alice = person(1)
     vault.keys.destroy([(alice.pk, "account")], now=now)
@@ -396,19 +361,3 @@ def test_a_request_that_came_after_the_backup_is_on_file_again_without_its_text(
     assert found.events.get().kind == "restored"
     with gate.acting(asking.PAT):
         assert found.requester_name == ""
-
-
-def test_a_signed_file_out_of_reach_is_no_broken_one_and_nothing_takes_its_place(backups: Backups) -> None:
-    asking.erase(person(1))
-    follow()
-    whole = signed_file.path().with_name("whole")
-    signed_file.path().rename(whole)
-    signed_file.path().mkdir()  # root reads past every mode, but no folder as a file
-    assert maintenance.problems() == ["file_unreadable"]
-    for words in ((), ("--new-file",)):
-        with pytest.raises(CommandError, match=r"cannot be read here.*Nothing was done") as refused:
-            replayed(*words)
-        assert refused.value.returncode == 3
-    signed_file.path().rmdir()
-    whole.rename(signed_file.path())
-    assert maintenance.problems() == []

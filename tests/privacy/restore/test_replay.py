@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -15,8 +16,9 @@ from django.test import Client
 
 from accounts.models import Customer
 from ilt_site.maintenance import look_at_start, refusal
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.gate.system import system_actor
+from privacy.letters.models import Letter
 from privacy.requests import services, tombstones
 from privacy.requests.models import Request
 from privacy.restore import maintenance, replay, signed, signed_file
@@ -25,9 +27,13 @@ from privacy.retention.models import Decision
 from privacy.vault.keystore import ledger
 from privacy.vault.models import DataKey, Tombstone
 from tests import asked, databases, factories, roles
+from tests.shapes import shaped
 
 NOW = factories.NOW
 SWEEP = system_actor("sweep")
+
+WAITING = ("import_customers", "request_export", "clearsessions", "dbshell", "dumpdata", "flush", "loaddata", "shell")
+GOING_ON = ("replay_ledger", "verify_audit", "check", "migrate", "runserver", "showmigrations", "no_such_command")
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -312,9 +318,10 @@ def test_lines_whose_number_is_taken_are_said_not_to_be_copied() -> None:
     assert follow() == 0
     said = replay.replay(actor=SWEEP, now=datetime.now(UTC)).uncopied
     assert str(line.entry) in said and set(said) == set(map(str, maintenance.missing_entries()))
-    with pytest.raises(CommandError, match="could not be copied into the main database") as refusal:
-        call_command("replay_ledger", verbosity=0, stdout=StringIO())
-    assert refusal.value.returncode == 1
+    out = StringIO()
+    with pytest.raises(CommandError, match="could not be copied into the main database") as failed:
+        call_command("replay_ledger", verbosity=0, stdout=out)
+    assert failed.value.returncode == 1 and f"\n  not copied: {line.entry}\n" in out.getvalue()
     assert {entry for code, entry in named() if code == "ledger_copy"} == set(map(str, taken))
 
     LedgerCopy.objects.filter(entry__in=taken).delete()
@@ -344,6 +351,61 @@ def test_the_newest_line_that_was_changed_is_said_to_be_and_replayed() -> None:
 
     assert maintenance.problems() == [] and named() == []
     assert LedgerCopy.objects.filter(filed_at=None).count() == 0
+
+
+def told(*arguments: str) -> str:
+    """Return what the command prints. One that is refused says nothing before."""
+    out = StringIO()
+    call_command("replay_ledger", *arguments, verbosity=0, stdout=out)
+    return out.getvalue()
+
+
+def test_the_signed_file_is_missed_when_it_is_gone_and_known_when_it_is_forged() -> None:
+    erased(3)
+    whole = signed_file.path().read_bytes()
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) > 2
+    forged = {
+        "gone": (None, "file_missing"),
+        "cut at its end": (b"".join(lines[:-2]), "file_behind"),
+        "a line added": (whole + lines[-1].replace(b'"kind":"keys"', b'"kind":"none"'), "file_broken"),
+        "empty": (b"", "file_missing"),
+    }
+    for how, (content, code) in forged.items():
+        if content is None:
+            signed_file.path().unlink()
+        else:
+            signed_file.path().write_bytes(content)
+        assert maintenance.problems() == [code], how
+        with pytest.raises(CommandError, match="--new-file") as refused:
+            told()
+        assert refused.value.returncode == 3
+        if how == "gone":
+            assert all(map(refusal, WAITING)), "commands wait as well, Django's own included"
+            assert not any(map(refusal, GOING_ON))
+
+    signed_file.path().write_bytes(b"".join([lines[0], *lines[2:]]))  # a line taken out of the middle: its end is right
+    assert maintenance.problems() == []
+    with pytest.raises(CommandError, match="--new-file"):
+        told()
+    assert f"Signed file: {len(lines)} lines added." in told("--new-file")
+    assert maintenance.problems() == []
+    assert filed() == list(LedgerCopy.objects.values_list("entry", flat=True))
+
+
+def test_a_signed_file_out_of_reach_is_no_broken_one_and_nothing_takes_its_place() -> None:
+    erased(1)
+    whole = signed_file.path().with_name("whole")
+    signed_file.path().rename(whole)
+    signed_file.path().mkdir()  # root reads past every mode, but no folder as a file
+    assert maintenance.problems() == ["file_unreadable"]
+    for words in ((), ("--new-file",)):
+        with pytest.raises(CommandError, match=r"cannot be read here.*Nothing was done") as refused:
+            told(*words)
+        assert refused.value.returncode == 3
+    signed_file.path().rmdir()
+    whole.rename(signed_file.path())
+    assert maintenance.problems() == []
 
 
 def test_a_line_marked_as_filed_closes_the_site_until_the_file_is_begun_anew() -> None:
@@ -394,9 +456,9 @@ def test_one_replay_is_at_it_at_a_time() -> None:
             cursor.execute("SELECT pg_advisory_lock(hashtext('task:ledger'))")
         with replay.alone() as alone:
             assert not alone
-        with pytest.raises(CommandError, match="Another replay") as refusal:
+        with pytest.raises(CommandError, match="Another replay") as refused:
             call_command("replay_ledger", verbosity=0, stdout=StringIO())
-        assert refusal.value.returncode == 3
+        assert refused.value.returncode == 3
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(hashtext('task:ledger'))")
             assert cursor.fetchone() == (True,), "who was refused gave nothing back"
@@ -439,7 +501,7 @@ def test_a_replaced_key_that_a_restored_key_store_has_again_is_found_by_its_hash
     assert replay._found_keys([line]) == ({}, {entry: [number[alice]]})
 
 
-def test_a_replay_takes_nothing_from_a_request_that_is_being_carried_out() -> None:
+def test_a_replay_takes_nothing_from_a_request_that_is_being_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     alice = factories.customer(user=factories.login())
     request = asked.confirmed(alice)
     Request.objects.filter(pk=request.pk).update(state="executing", step="erase")
@@ -451,7 +513,104 @@ def test_a_replay_takes_nothing_from_a_request_that_is_being_carried_out() -> No
 
     assert (report.main_lines, report.records, report.uncopied) == (1, 0, [])
     assert maintenance.missing_entries() == {line.entry}
+    monkeypatch.setattr(maintenance, "PAGE", 2)
+    erased(2, copied=False)
+    for _ in range(5):
+        follow()
+    assert len(filed()) > 3 and maintenance.missing_entries() == {line.entry}, "newer ones are copied past it"
+    assert list(LedgerWaiting.objects.values_list("entry", flat=True)) == [line.entry]
     assert Customer.objects.filter(pk=alice.pk).exists(), "its worker ends the row, and the person with it"
+
+
+def put_back_main(rows: dict[str, list[dict[str, Any]]], *, without: Request) -> None:
+    """Make the main database what its backup was: these rows as they were, no copied line, and not yet the request."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica; DELETE FROM privacy_ledgercopy")
+        for one in Request._meta.related_objects:
+            table, column = one.related_model._meta.db_table, one.field.column
+            cursor.execute(f"DELETE FROM {table} WHERE {column} = %s", [str(without.pk)])
+        cursor.execute("DELETE FROM privacy_request WHERE id = %s", [str(without.pk)])
+        for table, listed in rows.items():
+            cursor.execute(f"DELETE FROM {table} WHERE id = ANY(%s::uuid[])", [[one["id"] for one in listed]])
+            cursor.execute(
+                f"INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, %s::jsonb)",
+                [json.dumps(listed)],
+            )
+        cursor.execute("RESET session_replication_role")
+
+
+def kept(table: str, *numbers: UUID) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT to_jsonb({table})::text FROM {table} WHERE id = ANY(%s::uuid[])", [list(map(str, numbers))]
+        )
+        return [json.loads(text) for (text,) in cursor.fetchall()]
+
+
+def test_after_a_restore_of_the_main_database_people_and_programs_are_told_what_was_done() -> None:
+    alice, bob = factories.customer("Alice", "Archer"), factories.customer("Bob", "Baker")
+    request = asked.confirmed(alice)
+    letter = Letter.objects.get(kind="acknowledgement")
+    backup = {
+        "privacy_subject": kept("privacy_subject", alice.subject_id),
+        "accounts_customer": kept("accounts_customer", alice.pk, bob.pk),
+        "privacy_letter": [one | {"request_id": None} for one in kept("privacy_letter", letter.pk)],
+    }
+    asked.run(request, asked.Clock(NOW + timedelta(hours=1)))
+    letters.burn(Letter.objects.filter(pk=letter.pk), now=NOW + timedelta(hours=2))
+    bob.last_name = "Brewer"
+    bob.save()
+    while follow():
+        pass
+    put_back_main(backup, without=request)
+    assert maintenance.problems() == ["main_behind"]
+
+    dry = told("--dry-run").splitlines()
+    assert dry[0] == maintenance.SENTENCES["main_behind"] and dry[-1] == "Nothing was changed: this was a dry run."
+    assert "4 envelopes that stood again" in dry[2] and maintenance.problems() == ["main_behind"]
+    said = told()
+    assert "4 envelopes that stood again, 1 request open again or unknown." in said
+    assert f"\n  closed again: {request.reference}\n" in said
+    assert f"\n  correction lost, enter it again: accounts.customer {bob.reference} (account)\n" in said
+    assert maintenance.problems() == [] and not Customer.objects.filter(pk=alice.pk).exists()
+    again = Request.objects.get(reference=request.reference)
+    assert (again.state, again.kind, again.received_on) == ("closed", "erasure", request.received_on)
+    assert Letter.objects.get(pk=letter.pk).sealed_letter is None, "what it said has ended before"
+    assert Customer.objects.get(pk=bob.pk).sealed_account is None, "the old name does not come back"
+    assert list(filed()) == list(Tombstone.objects.values_list("entry", flat=True))
+
+
+def test_after_a_restore_of_the_key_store_what_is_newer_than_it_is_named_and_ended_is_what_ended() -> None:
+    alice, _ = factories.customer("Alice", "Archer"), factories.customer("Bob", "Baker")
+    order = factories.an_order(alice)
+    vault.keys.destroy([(order.pk, "fulfilment")], now=NOW)
+    while follow():
+        pass
+    newest = Tombstone.objects.latest("seq")
+    with connections["keystore"].cursor() as cursor:  # its backup is older than the order, the line and alice
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM vault_tombstone WHERE seq = %s", [newest.seq])
+        cursor.execute("DELETE FROM vault_datakey WHERE record = ANY(%s::uuid[])", [[str(order.pk), str(alice.pk)]])
+        cursor.execute("RESET session_replication_role")
+    assert maintenance.problems() == ["keys_behind"]
+    names = sorted({("accounts.customer", alice.reference, "account"), ("orders.order", order.number, "order")})
+
+    found = shaped("replay_ledger", json.loads(told("--dry-run", "--json")))
+    assert (found["dry_run"], found["problems"], found["key_lines"]) == (True, ["keys_behind"], 1)
+    assert names == sorted((one["label"], one["record"], one["envelope"]) for one in found["lost"])
+    with (
+        databases.locked("vault_tombstone"),
+        pytest.raises(CommandError, match=r"failed \(OperationalError\)") as failed,
+    ):
+        told()
+    assert failed.value.returncode == 1
+    said = told()
+    assert f"so that nobody can read them: {len(names)} envelopes." in said
+    assert [line for line in said.splitlines() if line.startswith("  lost: ")] == [
+        f"  lost: {label} {record} ({envelope})" for label, record, envelope in names
+    ]
+    assert maintenance.problems() == [] and vault.keys.is_destroyed(order.pk, "fulfilment")
+    assert Tombstone.objects.latest("seq").entry == newest.entry
 
 
 def test_of_many_lost_keys_all_are_counted_and_the_first_are_named() -> None:

@@ -22,7 +22,8 @@ from privacy.sweep import arming
 from privacy.sweep.models import SweepState
 from privacy.vault.keystore import ledger
 from privacy.vault.models import DataKey, Tombstone
-from tests import asked, factories, roles
+from privacy.work.broken import Findings
+from tests import asked, databases, factories, roles
 
 NOW = factories.NOW
 SWEEP = system_actor("sweep")
@@ -109,7 +110,9 @@ def test_what_ended_is_brought_back_or_taken_away_by_no_program_of_the_site() ->
     assert vault.keys.is_destroyed(alice.pk, "account")
 
 
-def test_keys_that_are_alive_again_are_named_and_ended_again_with_what_came_back() -> None:
+def test_keys_that_are_alive_again_are_named_and_ended_again_with_what_came_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     alice, bob = factories.customer("Alice", "Archer"), factories.customer("Bob", "Baker")
     bobs = DataKey.objects.get(record=bob.pk, envelope="account")
     bob.last_name = "Brewer"
@@ -143,6 +146,13 @@ def test_keys_that_are_alive_again_are_named_and_ended_again_with_what_came_back
     assert {(one["label"], one["error"]) for one in found} == {("vault.datakey", "AliveAgain")} and len(found) == back
     assert SweepState.objects.get().last_report["broken"] == back
     assert len(revived_ones()) == back, "the night ends none"
+    with monkeypatch.context() as patched:
+        patched.setattr(revived, "NAMED", 1)
+        revived.note(few := Findings())
+        assert len(few) == 1, "so that very many keep no report from being read"
+    with databases.locked("vault_datakey"):
+        revived.note(none := Findings())
+    assert [(one.step, one.record, one.error) for one in none] == [("ledger", "all", "OperationalError")]
 
     dry = replay.replay(actor=SWEEP, now=datetime.now(UTC), dry_run=True)
     assert (dry.keys, dry.records) == (back, 1) and len(revived_ones()) == back

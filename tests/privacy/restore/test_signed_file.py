@@ -39,6 +39,19 @@ def test_lines_come_back_in_their_order_and_half_a_line_is_taken_away(file: Path
     assert entries() == first and [*first, *append(1)] == entries()
 
 
+def test_a_line_that_is_longer_than_what_is_read_at_first_is_no_broken_one(file: Path) -> None:
+    """A removal that keeps thousands of records, each with its reason: the site would close because of it."""
+    first = append(1)
+    kept = [{"ground": "x" * 400, "record": f"{number:032x}"} for number in range(3_000)]
+    long = LedgerCopy(entry=uuid4(), kind="request", reference="", at=factories.NOW, content={"kept": kept})
+    assert signed_file.append([long], goes_on_from=lambda entry: [entry] == first) == 1
+    assert file.stat().st_size > signed_file.TAIL and signed_file.last() == long.entry
+    with file.open("ab") as stream:
+        stream.write(b'{"format":1,"ent')
+    assert signed_file.last() == long.entry
+    assert [*first, long.entry, *append(1)] == entries()
+
+
 def test_no_line_goes_behind_one_that_the_database_does_not_have(file: Path) -> None:
     append(1)
     before = file.read_bytes()
