@@ -13,6 +13,8 @@ import hashlib
 import hmac
 import json
 import logging
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 from uuid import UUID
@@ -61,9 +63,7 @@ class SessionStore(DatabaseStore):
         return Session
 
     def _get_session_from_db(self) -> Any:
-        found = self.model.objects.filter(
-            session_key=stored_key(self.session_key or ""), expire_date__gt=timezone.now()
-        ).first()
+        found = _session_of()(stored_key(self.session_key or ""), timezone.now())
         if found is None:
             self._session_key = None
         return found
@@ -116,6 +116,15 @@ def _person(data: dict[str, Any]) -> tuple[UUID | None, UUID | None]:
     for pk, subject_id in _person_of_user()(User._meta.pk.to_python(user_id)):
         return pk, subject_id
     return None, None
+
+
+@cache
+def _session_of() -> Callable[[str, datetime], Any]:
+    # Compiled once: each page of somebody who is logged in asks for it.
+    from accounts.models import Session
+
+    rows = Session.objects.filter(session_key=Question.TEXT, expire_date__gt=Question.MOMENT)
+    return Question(rows, Question.TEXT, Question.MOMENT).record
 
 
 @cache

@@ -73,6 +73,7 @@ DATED = ("country", "region", "due_on")
 #: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or nobody once the
 #: owner is on file no more.
 DECIDING = frozenset({*COLUMNS, *DATED, "subject", "subject_id", "state", "parked_from"})
+_ANSWER = "_is_ours"  # what the table has answered, at the object of the request
 
 
 class NotOurs(Exception):
@@ -80,14 +81,35 @@ class NotOurs(Exception):
 
 
 def is_ours(request: Row) -> bool:
-    """Say whether the row of this request says what the site wrote, as it stands in the table now."""
-    return is_bound(request.pk)
+    """Say whether the row of this request says what the site wrote, as it stands in the table now; within `asked_once`
+    what it said when that was asked first."""
+    answer: dict[str, bool] | None = request.__dict__.get(_ANSWER)
+    if answer is None:
+        return is_bound(request.pk)
+    if _ANSWER not in answer:
+        answer[_ANSWER] = is_bound(request.pk)
+    return answer[_ANSWER]
 
 
 def require(request: Row) -> None:
     """Raise NotOurs unless the row of this request says what the site wrote."""
-    if not is_bound(request.pk):
+    if not is_ours(request):
         raise NotOurs
+
+
+@contextmanager
+def asked_once(request: Row) -> Iterator[None]:
+    """Let the table be asked once, when it is asked first, whether the row of this object says what the site wrote.
+
+    For a caller whose transaction has locked the row FOR UPDATE and ends with this: until then nobody else changes
+    the row, nor adds to its history, whose lines point to the locked row, and are append-only; and what the caller
+    writes itself is signed by `kept`.
+    """
+    request.__dict__[_ANSWER] = {}
+    try:
+        yield
+    finally:
+        del request.__dict__[_ANSWER]
 
 
 def is_bound(pk: UUID) -> bool:
@@ -108,7 +130,7 @@ def kept(request: Row) -> Iterator[bool]:
     if inside is not None:
         yield inside
         return
-    fitted = request._state.adding or is_bound(request.pk)
+    fitted = request._state.adding or is_ours(request)
     request.__dict__["_is_kept"] = fitted
     try:
         yield fitted

@@ -6,7 +6,7 @@ Nothing of an answer is kept: each time the database is asked anew.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +18,14 @@ from privacy.vault.queryset import attach
 class Question:
     """A query with blanks: each parameter of it that equals one of `blanks` is filled in with the value asked for.
 
-    A blank is what nobody asks for (`NUMBER`, `DAY`), of the type of the values: these go to the database as they are.
+    A blank is what nobody asks for (`NUMBER`, `DAY`, `MOMENT`, `TEXT`), of the type of the values: these go to the
+    database as they are. A query that locks is asked in the caller's transaction, the first time too.
     """
 
     NUMBER = UUID(int=0)
     DAY = date.min
+    MOMENT = datetime.min.replace(tzinfo=UTC)
+    TEXT = "\N{REPLACEMENT CHARACTER}"
 
     def __init__(self, rows: models.QuerySet[Any, Any], *blanks: Any) -> None:
         self._alias, self._model, self._blanks = rows.db, rows.model, blanks
@@ -60,4 +63,4 @@ class Question:
 
 
 def _filled(one: Any, given: dict[Any, Any]) -> Any:
-    return given.get(one, one) if isinstance(one, UUID | date) else one
+    return given.get(one, one) if isinstance(one, UUID | date | str) else one

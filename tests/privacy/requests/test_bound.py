@@ -93,6 +93,24 @@ def test_a_request_that_nobody_touched_is_carried_out_at_every_step(alice: Custo
     assert list(bound.doubted()) == []
 
 
+def test_a_step_asks_the_table_once_whose_a_request_is_and_who_comes_after_it_anew(bob: Customer) -> None:
+    his = filed(bob, "access")
+    with CaptureQueriesContext(connections["default"]) as queries, bound.asked_once(his):
+        assert queries.captured_queries == []  # a step that only waits asks nothing
+        assert bound.is_ours(his)
+        asked = len(queries)
+        bound.require(his)
+        assert bound.is_ours(his) and len(queries) == asked
+        history.event(his, history.NOTED, actor=PRIVACY, now=LATER)  # signed at once, for who reads it otherwise
+        assert bound.is_bound(his.pk)
+    planted(his, identity="in_person")
+    with bound.asked_once(his):
+        with pytest.raises(bound.NotOurs):
+            bound.require(his)
+        history.event(his, history.NOTED, actor=PRIVACY, now=LATER)
+    assert not bound.is_ours(his)  # what did not fit before is not signed
+
+
 @pytest.mark.parametrize("columns", ["subject_id", "owner_id", "subject_id owner_id"])
 def test_ones_own_request_made_about_somebody_else_makes_no_copy(alice: Customer, bob: Customer, columns: str) -> None:
     his = filed(bob, "access")

@@ -52,3 +52,12 @@ def test_a_value_fills_each_place_of_its_blank_and_no_other() -> None:
         subject_id=carol.subject_id, kind=kind, version="2", signed_on=first, expires_on=last + timedelta(days=1)
     )
     assert registers.current(carol.subject_id, kind, today=first) == later
+
+
+def test_a_text_and_a_moment_are_filled_in_too() -> None:
+    carol = factories.staff()
+    users = User.objects.filter(password=Question.TEXT, created_at__lte=Question.MOMENT)
+    asked = Question(users, Question.TEXT, Question.MOMENT)
+    assert asked.record(carol.password, carol.created_at) == carol
+    assert asked.record(carol.password, carol.created_at - timedelta(seconds=1)) is None
+    assert asked.record("another", carol.created_at) is None
