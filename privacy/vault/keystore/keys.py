@@ -18,7 +18,7 @@ from privacy.vault import ring as rings
 from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.keystore.datakey import NOBODY, OpenKey, Owner, Pair, Wanted
 from privacy.vault.keystore.ending import destroy, destroy_again, end_again, finish
-from privacy.vault.keystore.loading import load, load_and_erased
+from privacy.vault.keystore.loading import load, load_and_erased, load_named
 from privacy.vault.keystore.locks import CHUNK, lock
 from privacy.vault.keystore.making import make
 from privacy.vault.keystore.sql import KEYSTORE, cursor
@@ -41,6 +41,7 @@ __all__ = [
     "living",
     "load",
     "load_and_erased",
+    "load_named",
     "make",
     "owners",
     "people",

@@ -6,8 +6,9 @@ names a key says which record and envelope it is; a key of another does not unwr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hmac import compare_digest
+from typing import Any
 from uuid import UUID
 
 from privacy.calendar import undated
@@ -23,6 +24,12 @@ _LOAD = """
 SELECT id, kek, owner_kind, restriction, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex'),
        destroyed_at
 FROM vault_datakey WHERE id = ANY(%s::bigint[])
+"""
+_NAMED = """
+SELECT id, kek, owner_kind, restriction, encode(coalesce(uuid_send(owner_id), %s) || wrapped || commitment, 'hex'),
+       destroyed_at, record
+FROM vault_datakey
+WHERE record = ANY(%s::uuid[]) AND envelope = %s AND superseded_by IS NULL AND destroyed_at IS NULL
 """
 _AND_ERASED = """
 UNION ALL SELECT NULL, 0, envelope, record::text, NULL, destroyed_at FROM vault_datakey
@@ -64,28 +71,43 @@ def load_and_erased(
                 erased[pair] = Erased(row[5], pair)
             else:
                 rows[row[0]] = row
-    unwrap, to_int = rings.current().unwrap, int.from_bytes  # looked up once
+    unwrap = rings.current().unwrap  # looked up once
     for number, record, envelope in asked:
-        row = rows.get(number)
-        if row is None:
-            continue
-        _, kek, kind, restriction, text, destroyed_at = row
-        if text is None:
-            found[number] = Erased(destroyed_at, (record, envelope))
-            continue
-        secret = bytes.fromhex(text)  # owner 16 | wrapped 60 | commitment 16
-        owner = secret[:16]
-        try:
-            data_key = unwrap(
-                kek, secret[16:76], bound(number.to_bytes(8, "big", signed=True) + record.bytes, envelope, kind, owner)
-            )
-        except (rings.WrapBroken, rings.VersionUnknown):
-            # a version that was retired too early is an alarm of its own (`keyring status`), not an erasure
-            found.setdefault(number, FOREIGN)
-            continue
-        if compare_digest(commitment(data_key), secret[76:]):
-            owner_id = from_int(to_int(owner, "big")) if owner != NO_ID else None
-            found[number] = OpenKey(number, data_key, kind, owner_id, restriction)
-        else:
-            found[number] = FOREIGN
+        if (row := rows.get(number)) is not None:
+            key = _opened(unwrap, row, record, envelope)
+            if key is FOREIGN:
+                found.setdefault(number, key)
+            else:
+                found[number] = key
     return found, erased
+
+
+def load_named(records: Collection[UUID], envelope: str) -> dict[UUID, OpenKey | Unreadable]:
+    """Return the keys in use of this envelope of these records, with one query, for who has no rows that name them; as
+    `load` returns each. Absent: none is alive."""
+    with cursor() as cur:
+        cur.execute(_NAMED, [NO_ID, array(records), envelope])
+        rows = cur.fetchall()
+    unwrap = rings.current().unwrap
+    return {row[6]: _opened(unwrap, row, row[6], envelope) for row in rows}
+
+
+def _opened(
+    unwrap: Callable[[int, bytes, bytes], bytes], row: tuple[Any, ...], record: UUID, envelope: str
+) -> OpenKey | Unreadable:
+    number, kek, kind, restriction, text, destroyed_at = row[:6]
+    if text is None:
+        return Erased(destroyed_at, (record, envelope))
+    secret = bytes.fromhex(text)  # owner 16 | wrapped 60 | commitment 16
+    owner = secret[:16]
+    name = bound(number.to_bytes(8, "big", signed=True) + record.bytes, envelope, kind, owner)
+    try:
+        data_key = unwrap(kek, secret[16:76], name)
+    except (rings.WrapBroken, rings.VersionUnknown):
+        # a version that was retired too early is an alarm of its own (`keyring status`), not an erasure
+        return FOREIGN
+    if not compare_digest(commitment(data_key), secret[76:]):
+        return FOREIGN
+    return OpenKey(
+        number, data_key, kind, from_int(int.from_bytes(owner, "big")) if owner != NO_ID else None, restriction
+    )

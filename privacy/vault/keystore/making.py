@@ -25,7 +25,7 @@ from privacy.vault.keystore.binding import NO_ID, bound, commitment
 from privacy.vault.keystore.datakey import OpenKey, Wanted
 from privacy.vault.keystore.loading import load
 from privacy.vault.keystore.locks import CHUNK, lock_rows
-from privacy.vault.keystore.sql import KEYSTORE, cursor
+from privacy.vault.keystore.sql import KEYSTORE, committed, cursor
 from privacy.vault.results import RecordElsewhere, RecordErased
 from privacy.vault.typecasts import array
 
@@ -61,6 +61,11 @@ def make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None = None
 
 def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None, ours: frozenset[UUID]) -> None:
     kek = _draw(wanted)
+    if len(wanted) == 1 and not wanted[0].replaces and not wanted[0].entries:
+        with committed() as cur:  # a single statement: it is made, or its place is taken
+            _insert(cur, wanted, kek)
+            if cur.rowcount:
+                return
     with transaction.atomic(using=KEYSTORE, durable=True), cursor() as cur:
         replacing = [w for w in wanted if w.replaces]
         if replacing:
@@ -79,25 +84,29 @@ def _make(wanted: Sequence[Wanted], check: Callable[[Wanted], None] | None, ours
             settled = {one.named for one in replacing if one.named is not None and one.is_settled}
             ending.end(cur, [one.number for one in locked if one.superseded_by in settled])
             cur.execute(_SUPERSEDE, [numbers, records, envelopes, array([one.named for one in replacing])])
-        cur.execute(
-            _INSERT,
-            [
-                b"".join([w.wrapped for w in wanted]),
-                kek,
-                b"".join([w.commitment for w in wanted]),
-                *_pairs(wanted),
-                array([w.label for w in wanted]),
-                array([w.owner[0] for w in wanted]),
-                array([w.owner[1].hex if w.owner[1] else None for w in wanted]),
-                array([w.restriction or None for w in wanted]),
-            ],
-        )
+        _insert(cur, wanted, kek)
         if cur.rowcount != len(wanted):
             inserted = {row[0] for row in cur.fetchall()}
             _adopt(cur, [w for w in wanted if w.number not in inserted])
         tokens.place(cur, wanted, ours)
     for one in wanted:
         one.key.restriction = one.restriction or one.key.restriction
+
+
+def _insert(cur: CursorWrapper, wanted: Sequence[Wanted], kek: int) -> None:
+    cur.execute(
+        _INSERT,
+        [
+            b"".join([w.wrapped for w in wanted]),
+            kek,
+            b"".join([w.commitment for w in wanted]),
+            *_pairs(wanted),
+            array([w.label for w in wanted]),
+            array([w.owner[0] for w in wanted]),
+            array([w.owner[1].hex if w.owner[1] else None for w in wanted]),
+            array([w.restriction or None for w in wanted]),
+        ],
+    )
 
 
 def _pairs(wanted: Sequence[Wanted]) -> list[str]:

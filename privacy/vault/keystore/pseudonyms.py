@@ -13,7 +13,6 @@ from uuid import UUID
 from privacy.vault.keystore import keys
 from privacy.vault.keystore.sql import cursor
 from privacy.vault.results import RecordErased
-from privacy.vault.typecasts import array
 
 ENVELOPE = "pseudonym"
 LABEL = "vault.pseudonym"
@@ -30,27 +29,14 @@ def pseudonym(subject: UUID) -> str:
 def pseudonyms(subjects: Iterable[UUID]) -> dict[UUID, str]:
     """Return the pseudonyms of many subjects; those erased are left out."""
     wanted = set(subjects)
-    named = _named(wanted)
-    missing = wanted - named.keys()
+    found = keys.load_named(wanted, ENVELOPE)
+    missing = wanted - found.keys()
     if missing:
         new = missing - {record for record, _ in keys.destroyed([(subject, ENVELOPE) for subject in missing])}
         made = [keys.Wanted(subject, ENVELOPE, LABEL, ("subject", subject)) for subject in sorted(new)]
         keys.make(made)
-        named.update({want.record: want.number for want in made})
-    loaded = keys.load([(number, subject, ENVELOPE) for subject, number in named.items()])
-    return {
-        subject: _word(key) for subject, number in named.items() if isinstance(key := loaded.get(number), keys.OpenKey)
-    }
-
-
-def _named(subjects: set[UUID]) -> dict[UUID, int]:
-    with cursor() as cur:
-        cur.execute(
-            "SELECT record, id FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND envelope = %s "
-            "AND superseded_by IS NULL AND destroyed_at IS NULL",
-            [array(subjects), ENVELOPE],
-        )
-        return dict(cur.fetchall())
+        found.update({want.record: want.key for want in made})
+    return {subject: _word(key) for subject, key in found.items() if isinstance(key, keys.OpenKey)}
 
 
 def _word(key: keys.OpenKey) -> str:
