@@ -70,10 +70,11 @@ def end_lapsed(*, now: datetime) -> int:
             end_credentials(some, now=now)
         return len(some)
 
+    over = Letter.objects.filter(credentials_until__lte=now, sealed_credentials__isnull=False)
+    if not over.exists():  # almost always: no transaction for it
+        return 0
     with transaction.atomic():
-        lapsed = Letter.objects.select_for_update(skip_locked=True).filter(
-            credentials_until__lte=now, sealed_credentials__isnull=False
-        )
+        lapsed = over.select_for_update(skip_locked=True)
         # One that is just being sent is looked at again when its sender has ended.
         ids = list(lapsed.exclude(sending_at__gt=now - INTERRUPTED_AFTER).values_list("pk", flat=True)[:500])
         return sum(spared(ids, end, step="lapse", label=Letter.vault_label, findings=Findings()))

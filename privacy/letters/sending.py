@@ -238,6 +238,8 @@ def report_interrupted(*, now: datetime) -> int:
                 )
         return len(letters)
 
+    if not dead.exists():  # almost always: no transaction for it
+        return 0
     with transaction.atomic():
         # One that another worker reports now, or whose sender is ending after all, is left to that one.
         found = list(dead.order_by("pk").select_for_update(skip_locked=True).only("pk", "subject_id")[:100])

@@ -67,7 +67,7 @@ def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decisio
 def done(decisions: models.QuerySet[Decision], at: datetime) -> None:
     """Say in decisions that what they are about has ended, with their keyed hashes; one that did not fit before still
     does not."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # in the caller's, where there is one
         found = list(decisions.order_by("pk").select_for_update(of=("self",)))
         fitted = ours(found)
         for one in found:
@@ -87,7 +87,7 @@ def forget(label: str, records: Collection[UUID]) -> None:
     """Take the numbers of records that ended out of the decisions about them, with their keyed hashes; one that did not
     fit before still does not."""
     decisions = Decision.objects.filter(label=label, record_id__in=records)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         fitted = [one for one in decisions.select_for_update(of=("self",)).order_by("pk") if is_ours(one)]
         if decisions.update(record_id=None):
             for one in fitted:
