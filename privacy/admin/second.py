@@ -125,7 +125,7 @@ class SecondLookAdmin(WorkAdmin):
         *("request.filed", "request.merged", "request.identified", "request.confirmed", "request.not_me"),
         *("request.second_", "request.refusal_"),
     )
-    list_display = ("reference", "what", "why", "asked_at", "answer_due", "decided_at", "decision")
+    list_display = ("reference", "what", "why", "answer_due", "decided")  # as many as a screen of 1280 px shows whole
     list_filter = (Open, "why")
     list_select_related = ("request",)
     ordering = ("decided_at", "request__due_on", "asked_at")
@@ -183,6 +183,13 @@ class SecondLookAdmin(WorkAdmin):
         if look.decided_at is not None and not look.outcome:
             return "None: it ended with the request"
         return look.get_outcome_display() or "–"
+
+    @admin.display(description="Decided", ordering="decided_at")
+    def decided(self, look: SecondLook) -> str:
+        """Return on which day it was decided, and what."""
+        if look.decided_at is None:
+            return "–"
+        return f"{company_day(look.decided_at):%-d %B %Y}: {self.decision(look)}"
 
     @admin.display(description="Received")
     def received(self, look: SecondLook) -> str:

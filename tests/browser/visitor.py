@@ -22,6 +22,11 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _RUN = f"""async () => (await axe.run(document, {{runOnly: {TAGS}, preload: false, resultTypes: ["violations"]}})).violations.map(
     one => one.id + ": " + one.nodes.map(node => node.target.join(" ") + " " + (node.any[0]?.message || "")).join("; "))"""
 
+# Tables that go on past the edge of what holds them: nobody sees their last column.
+_CLIPPED = """[...document.querySelectorAll("#changelist .results, .wide")].filter(one =>
+    one.scrollWidth > one.clientWidth + 1).map(one => `${one.scrollWidth} of ${one.clientWidth} px, ` +
+    [...one.querySelectorAll("thead th")].map(cell => cell.innerText.trim()).join(" | "))"""
+
 # The answers to one question whose buttons are not of one size, or do not stand under each other.
 _RAGGED = """() => {
     const asked = Map.groupBy(document.querySelectorAll("input[type=radio], input[type=checkbox]"), one => one.name);
@@ -151,6 +156,9 @@ class Visitor:
         needed = self.page.evaluate("document.documentElement.scrollWidth")
         if needed > dimension.width:
             self._wrong(f"needs {needed} px", name, dimension)
+        if dimension is WIDE:  # on a narrow one a table scrolls, with a shadow at its edge
+            for clipped in self.page.evaluate(_CLIPPED):
+                self._wrong(f"clips a table: {clipped}", name, dimension)
         for question in self.page.evaluate(_RAGGED):
             self._wrong(f"has answers of several sizes or edges: {question}", name, dimension)
         if labels := self.page.evaluate(_INVERTED):
