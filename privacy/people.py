@@ -116,11 +116,7 @@ class People:
     keep: Callable[[UUID, date], int]
 
 
-_people: People | None = None
-
-
-class NotRegistered(RuntimeError):
-    """No app told who people are: an installation without accounts cannot answer requests."""
+_people: People
 
 
 def register(registered: People) -> None:
@@ -130,7 +126,5 @@ def register(registered: People) -> None:
 
 
 def ask() -> People:
-    """Return the registered functions. Raises NotRegistered."""
-    if _people is None:
-        raise NotRegistered("No app has registered who people are (privacy.people.register).")
+    """Return the registered functions."""
     return _people

@@ -56,7 +56,10 @@ class Acknowledgement(models.Model):
 
 
 def check(*, version: str, signed_on: date, now: datetime) -> None:
-    """Raise ValidationError for a day on which nobody can have signed, or a version that is too long to be kept."""
+    """Raise ValidationError for a day on which nobody can have signed, or a version that names no text or is too long
+    to be kept."""
+    if not version.strip():
+        raise ValidationError("An acknowledgement names the version of the text that was signed.")
     days.require(now=now, signed_on=signed_on)
     longest = Acknowledgement._meta.get_field("version").max_length
     if longest is not None and len(version) > longest:
@@ -75,17 +78,10 @@ def sign(
 ) -> Acknowledgement:
     """Record that `subject` signed `version`; it counts for a year unless `expires_on` says otherwise (P41, P46).
 
-    Raises ValueError for an unknown kind, an empty version or an end before the beginning, ValidationError for a day on
-    which nobody can have signed.
+    Raises ValidationError for a day on which nobody can have signed, or a version that cannot be kept.
     """
-    if kind not in Acknowledgement.Kind.values:
-        raise ValueError(f"There is no acknowledgement of the kind {kind!r}.")
-    if not version:
-        raise ValueError("An acknowledgement names the version of the text that was signed.")
     check(version=version, signed_on=signed_on, now=now)
     expires_on = expires_on or add_months(signed_on, 12 * VALID_YEARS)
-    if expires_on < signed_on:
-        raise ValueError("An acknowledgement cannot end before it was signed.")
     with transaction.atomic():
         signature, created = Acknowledgement.objects.get_or_create(
             subject_id=subject, kind=kind, version=version, signed_on=signed_on, defaults={"expires_on": expires_on}

@@ -111,8 +111,6 @@ def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
 def ends(action: str, records: Collection[Record]) -> list[tuple[Record, list[str], str]]:
     """Return record, field names and reference of each event `action` of these records that this program wrote,
     oldest first; one query."""
-    if not records:
-        return []
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action=action, record__in=by_hash).order_by("id")
     return [(by_hash[one.record], one.fields, one.reference) for one in ours(events)]

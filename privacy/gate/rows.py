@@ -79,8 +79,6 @@ def names(subjects: Collection[UUID]) -> list[Name]:
 
 def add(names: Sequence[Name], rows: Sequence[Row]) -> None:
     """Add these names and these rows, in their order."""
-    if not rows:
-        return
     columns: list[Any] = [
         array([one.id for one in names]),
         array([one.subject_id for one in names]),

@@ -20,7 +20,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from privacy import actor, datamap, vault
-from privacy.calendar import company_day, undated
+from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.gate import purposes
 from privacy.gate.log import AccessEntry, detail, is_ours, names_of
@@ -362,6 +362,5 @@ def _of_days(declaration: Declaration, rows: Iterable[Any]) -> dict[UUID, str]:
             at = getattr(row, name)
         except ValueError:  # left out of the row by `broken.rows`, because it cannot be read
             continue
-        if at is not None and not undated.is_none(at):
-            days.append((company_day(at) if isinstance(at, datetime) else at, row.pk))
+        days.append((company_day(at) if isinstance(at, datetime) else at, row.pk))
     return {pk: _("of %s") % date_format(day, "j F Y") for day, pk in sorted(days)}

@@ -18,7 +18,7 @@ from privacy import datamap
 from privacy.calendar import undated
 from privacy.datamap import Declaration
 from privacy.facts import Facts
-from privacy.retention.rules import Schedule, ScheduleError
+from privacy.retention.rules import Schedule
 from privacy.work.broken import Findings, spared
 
 
@@ -50,11 +50,7 @@ def read(declaration: Declaration, ids: Sequence[UUID], *, findings: Findings) -
             return [facts_of(row) for row in rows.filter(pk__in=some)]
 
     mine = Findings()
-    found = [
-        one
-        for part in spared(list(ids), of, step="read", label=declaration.label, findings=mine, but=(ScheduleError,))
-        for one in part
-    ]
+    found = [one for part in spared(list(ids), of, step="read", label=declaration.label, findings=mine) for one in part]
     for finding in mine:
         findings.append(finding)
         found += _broken(declaration, declaration.model._meta.pk.to_python(finding.record))

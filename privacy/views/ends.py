@@ -118,7 +118,7 @@ def _gone_out(about: Request) -> tuple[str, ...]:
     if about.procedure.removes:
         return ("The removal had been begun or carried out before that. What was removed cannot be brought back.",)
     if not about.procedure.gives:
-        return ("What was asked had been begun or carried out before that.",) if second.gone_out(about) else ()
+        return ("What was asked had been begun or carried out before that.",)
     if second.fetched(about):
         return (f"A copy had been fetched before that, {second.how_often(about)}. It cannot be fetched again.",)
     return ("No copy had been fetched.",)

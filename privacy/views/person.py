@@ -96,6 +96,11 @@ def doubted(request: HttpRequest, about: Request, *, is_not_as_planned: bool = F
     return render(request, "privacy/doubted.html", context, status=409)
 
 
+def _proved(about: Request, on: went_to.Stands) -> Actor:
+    """Return the actor for who proved it by a link or an outcome code. Raises Doubted."""
+    return sight.acting_by_code(about, on.code_of) if on.code_of else sight.acting_as(about, purpose="one-time link")
+
+
 def own_request(view: View) -> View:
     """Hand the view its request and the actor: the signed-in person's own, or the one of the
     one-time link; 404 for a stranger."""
@@ -106,7 +111,7 @@ def own_request(view: View) -> View:
         if request.user.is_authenticated:
             subject = request.user.subject_id
             own = Request.objects.filter(subject_id=subject) if subject else Request.objects.none()
-            about, who = get_object_or_404(own, pk=pk), actor(request)
+            about, on = get_object_or_404(own, pk=pk), None
         elif not has_proof(request, pk):
             return redirect_to_login(request.get_full_path())
         else:
@@ -114,12 +119,8 @@ def own_request(view: View) -> View:
             on = proved_by(request)
             if not proving.stands(about, on, now=timezone.now()):
                 return moved(request, about)
-            by_link = "one-time link"
-            try:
-                who = sight.acting_by_code(about, on.code_of) if on.code_of else sight.acting_as(about, purpose=by_link)
-            except sight.Doubted:
-                return doubted(request, about)
         try:
+            who = actor(request) if on is None else _proved(about, on)
             sight.require_sight(about, who)  # once more, by owner: a plan names records even where nothing is opened
         except sight.Doubted:
             return doubted(request, about)

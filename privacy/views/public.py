@@ -41,13 +41,9 @@ def ask(request: HttpRequest) -> HttpResponse:
         return render(request, "privacy/ask.html", {"form": form})
     if not ratelimit.consume(request, action="privacy_ask"):
         return ratelimit.respond_429(request)
-    try:
-        filing.ask(
-            kind=form.cleaned_data["kind"], email=form.cleaned_data["email"], actor=gate.ANONYMOUS, now=timezone.now()
-        )
-    except proof.BadRequest as bad:
-        form.add_error("email", str(bad))
-        return render(request, "privacy/ask.html", {"form": form})
+    filing.ask(
+        kind=form.cleaned_data["kind"], email=form.cleaned_data["email"], actor=gate.ANONYMOUS, now=timezone.now()
+    )
     return redirect("asked")
 
 

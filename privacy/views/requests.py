@@ -248,7 +248,7 @@ def request_destroy(request: HttpRequest, about: Request, actor: Actor) -> HttpR
             return check.page(request, _check_destruction(about))
         export.destroy(about, actor=actor, now=timezone.now())
     except export.NoCopy:
-        messages.warning(request, "There is no copy any more.")
+        messages.warning(request, "There is no copy to destroy.")
     else:
         messages.success(request, "The copy is destroyed.")
     return redirect("request", pk=about.pk)

@@ -78,11 +78,10 @@ def spared(
     label: str,
     findings: Findings,
     number: Callable[[One], Any] = lambda one: one,
-    but: tuple[type[Exception], ...] = (),
 ) -> Iterator[Made]:
     """Yield what `do` makes of all `ones`; where it fails of their halves, and so on; note the single ones that fail.
 
-    `do` must leave nothing behind where it raises. `but` names failures that are everybody's here.
+    `do` must leave nothing behind where it raises.
     """
     if not ones:
         return
@@ -90,8 +89,6 @@ def spared(
         made = do(ones)
     except Exception as error:
         require_own(error)
-        if isinstance(error, but):
-            raise
         if len(ones) == 1:
             findings.note(step, label, number(ones[0]), error)
             return
@@ -100,7 +97,7 @@ def spared(
         return
     middle = len(ones) // 2
     for half in (ones[:middle], ones[middle:]):
-        yield from spared(half, do, step=step, label=label, findings=findings, number=number, but=but)
+        yield from spared(half, do, step=step, label=label, findings=findings, number=number)
 
 
 def rows(queryset: models.QuerySet[Any], *, step: str, chunk: int | None = None) -> Iterator[Any]:

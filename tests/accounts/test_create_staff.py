@@ -41,6 +41,10 @@ def test_it_prints_a_one_time_password_that_must_be_changed() -> None:
             ("--acknowledged-on", "2026-01-01", "--ack-version", "x" * 41),
             "The version of a text has at most 40 characters.",
         ),
+        (
+            ("--acknowledged-on", "2026-01-01", "--ack-version", " "),
+            "An acknowledgement names the version of the text that was signed.",
+        ),
     ],
 )
 def test_an_acknowledgement_that_is_refused_leaves_the_name_free(words: tuple[str, ...], said: str) -> None:

@@ -325,3 +325,16 @@ def test_a_place_outside_the_folder_is_named_by_its_own_path(state: Path, folder
     settings.EXPORT_DIR = str(folder / "copies of files")
     (folder / "copies of files").mkdir()
     assert owner.told().endswith(f": '{folder}/copies of files'` as root mends it.")
+
+
+def test_a_folder_of_a_number_without_a_name_is_called_by_it_and_where_none_is_nothing_is_wrong(
+    state: Path, folder: Path, services: binaries.Account, settings: Any
+) -> None:
+    name = owner.anothers()
+    assert owner.refusal("shell").startswith(f"STATE_DIR belongs to {name}") and owner.refusal("check") == ""
+    (state / "checkpoints").mkdir(mode=0o700)
+    assert binaries.as_account(services, lambda: f"{name} cannot write checkpoints in STATE_DIR" in owner.told())
+    os.chown(state, 54321, 54321)
+    assert owner.anothers() == "54321"
+    settings.STATE_DIR, settings.CHECKPOINT_DIR = str(folder / "none"), str(state / "checkpoints")
+    assert owner.anothers() == owner.refusal("shell") == owner.told() == ""

@@ -179,7 +179,7 @@ def test_the_person_has_it_destroyed_at_once(both: Both) -> None:
     assert copy.deleted_at is not None and not (export.folder() / copy.path).exists()
     assert vault.keys.is_destroyed(copy.pk, export.ENVELOPE)
     assert AuditEvent.objects.filter(action="copy.destroyed", reference=access.reference).exists()
-    assert "There is no copy any more." in pages.check(
+    assert "There is no copy to destroy." in pages.check(
         browser.post(f"/privacy/requests/{access.pk}/export/destroy/", follow=True)
     )
 

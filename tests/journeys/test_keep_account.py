@@ -239,13 +239,20 @@ def test_a_role_that_does_not_write_accounts_cannot_keep_them() -> None:
 
 @pytest.mark.django_db
 def test_a_day_that_was_told_after_a_request_is_not_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the link of a warning that went out before the request either: its page says why."""
     alice = quiet()
     from tests.factories import an_order
 
+    swept(monkeypatch, NOW)
+    one = token()
+    sent(NOW)
     an_order(alice)
     run(confirmed(alice))
     with pytest.raises(notices.CannotKeep, match="not moved"):
         notices.keep_for(alice.subject_id, reason="phone", actor=PRIVACY, now=NOW)
+    with time_machine.travel(NOW + timedelta(minutes=5), tick=False):
+        answer = Client().post(f"/privacy/keep/{one}/")
+        assert "You asked us before to remove your data." in pages.check(answer, status=409)
 
 
 @pytest.mark.django_db

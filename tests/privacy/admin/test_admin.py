@@ -486,13 +486,16 @@ def test_an_order_whose_delivery_was_erased_says_so_and_one_without_does_not(ali
 
 
 def test_rows_under_a_record_are_covered_with_their_reason(alice: Customer) -> None:
-    factories.tax_identifier(alice)
+    taxed = factories.tax_identifier(alice)
     factories.ssn(alice)
     text = at_work("sales").get(page_of(alice)).text
     assert "12-3456789" not in text and "It is open to accounting and privacy." in text
     text = at_work("accounting").get(page_of(alice)).text
     assert "12-3456789" in text
     assert "536-90" not in text, "of a social security number only that it is there"
+    vault.keys.destroy([(taxed.pk, "tax_identifier")], now=factories.NOW)
+    text = at_work("accounting").get(page_of(alice)).text
+    assert "12-3456789" not in text and "erased on 20 November 2026" in text
 
 
 # Lists, and addresses typed by hand -----------------------------------------------------------------------------------

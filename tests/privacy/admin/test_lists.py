@@ -118,3 +118,13 @@ def test_one_slow_work_list_leaves_the_others_on_the_front_page(monkeypatch: Any
     assert page.status_code == 200
     assert "Looking took too long" in page.text and number in page.text
     assert timeout("default") == before
+
+    def broken(self: Any, actor: Any, today: Any) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return []
+
+    monkeypatch.setattr(OrderAdmin, "work_lists", broken)
+    with pytest.raises(OperationalError):
+        carol.get("/admin/")
+    connection.close()

@@ -148,6 +148,7 @@ def test_staff_without_a_current_acknowledgement_have_no_roles():
         return gate.staff_actor(id=uuid4(), subject=carol.pk, roles={"sales"}, today=day).roles
 
     assert roles_on(today) == frozenset()
+    assert gate.staff_actor(id=uuid4(), subject=None, roles={"sales"}, today=today).roles == frozenset(), "nobody signs"
     registers.sign(
         subject=carol.pk, kind="confidentiality", version="1", actor=None, now=factories.NOW, signed_on=today
     )

@@ -17,6 +17,7 @@ from privacy.gate.system import system, system_actor
 from privacy.letters.models import Letter
 from tests import asked, factories, pages
 from tests.factories import CAROL, an_order
+from tests.privacy.work.test_broken import BEYOND, spoil
 
 pytestmark = pytest.mark.django_db
 PAID = date(2026, 11, 2)
@@ -258,6 +259,15 @@ def test_what_can_be_opened_has_words_for_each_category() -> None:
             is_sealed = datamap.sealed_in(datamap.field_named(declaration.model, datum_name)) is not None
             if declaration.life is not None and is_sealed and datum.export != "no":
                 assert datum.category in told.PARTS, (declaration.label, datum_name)
+
+
+def test_a_message_whose_day_cannot_be_read_is_told_without_one(customer: Customer) -> None:
+    messages = [factories.communication(customer) for _ in range(2)]
+    spoil(messages[0], received_on=BEYOND)
+    opened = {"accounts.communication/support": [one.pk for one in messages]}
+    log.write([log.Opening(CAROL, ("subject", customer.subject_id), opened)], now=factories.NOW)
+    (line,) = [one for one in told.by_day(entries(customer), customer.subject_id) if one.who == "sales staff"]
+    assert line.opened == ["Message of 20 November 2026 and 1 more: text"]
 
 
 def test_in_a_copy_openings_are_grouped_as_on_the_page(customer: Customer) -> None:

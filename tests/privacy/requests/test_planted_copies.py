@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from django.test import Client
 from django.utils.html import strip_tags
 
 from accounts import upgrades
@@ -100,7 +101,9 @@ def test_a_copy_whose_file_is_gone_is_none(alice) -> None:
 
 
 def test_a_damaged_copy_is_called_ready_nowhere_answers_nothing_and_is_made_anew(alice) -> None:
-    request = made(alice)
+    request = filed(alice, "access")
+    asked = {"reference": request.reference, "code": factories.code_of(request)}
+    run(request)
     copy = Export.objects.get()
     file, browser = export.folder() / copy.path, pages.signed_in(alice.user, again=True)
     sealed = file.read_bytes()
@@ -118,6 +121,9 @@ def test_a_damaged_copy_is_called_ready_nowhere_answers_nothing_and_is_made_anew
             assert export.left(request, now=NOW) == [] and not export.has_left(alice.subject_id, now=NOW)
             staff = pages.read(clerk.get(f"/admin/privacy/request/{request.pk}/change/", follow=True))
             assert "cannot be fetched: its file is damaged" in staff
+        by_code = Client()
+        assert "Ask for the copy again" in pages.check(by_code.post("/privacy/outcome/", asked))
+        assert "Ask for the copy again" in pages.check(by_code.get(here)), "its reader can ask"
         said = pages.check(browser.post(f"{here}export/", follow=True))
         assert BEING_MADE in said and "Ask for the copy again" not in said and "Your copy cannot" not in said
         by = strip_tags(clerk.get(f"/admin/privacy/request/{request.pk}/history/", follow=True).text)

@@ -16,7 +16,7 @@ from django.test import Client
 
 from accounts.models import Customer
 from ilt_site.maintenance import look_at_start, refusal
-from privacy import audit, letters, vault
+from privacy import audit, letters, tasks, vault
 from privacy.gate.system import system_actor
 from privacy.letters.models import Letter
 from privacy.requests import services, tombstones
@@ -456,12 +456,15 @@ def test_one_replay_is_at_it_at_a_time() -> None:
             cursor.execute("SELECT pg_advisory_lock(hashtext('task:ledger'))")
         with replay.alone() as alone:
             assert not alone
+        vault.keys.destroy([(factories.customer().pk, "account")], now=NOW)
+        assert tasks.follow_ledger() == 0
         with pytest.raises(CommandError, match="Another replay") as refused:
             call_command("replay_ledger", verbosity=0, stdout=StringIO())
         assert refused.value.returncode == 3
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(hashtext('task:ledger'))")
             assert cursor.fetchone() == (True,), "who was refused gave nothing back"
+        assert tasks.follow_ledger() == 1
     finally:
         other.close()
 

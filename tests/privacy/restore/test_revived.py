@@ -140,6 +140,10 @@ def test_keys_that_are_alive_again_are_named_and_ended_again_with_what_came_back
 
     assert len(revived_ones()) == back > 1
     assert [(one["code"], one["row"]) for one in verified()] == [("key_alive", f"{back} keys")]
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("verify_audit", verbosity=0, stdout=out)
+    assert f"run replay_ledger ({back} keys)" in out.getvalue()
     assert tasks.sweep()["broken"] == back, "where the sweep only counts"
     arming.arm(actor=factories.TASK)
     found = tasks.sweep()["findings"]

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import ContactPoint
 from orders.models import Order
 from orders.personal_data import order_facts
-from privacy import letters, vault
+from privacy import letters, tasks, vault
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
 from privacy.letters.models import Letter
@@ -328,6 +328,7 @@ def test_a_clock_that_jumped_stops_the_sweep_until_somebody_looked(armed: SweepS
     )
     with pytest.raises(arming.ClockJumped):
         run(LAST_DAY)
+    assert tasks.sweep() == {"refused": "ClockJumped"}
     assert is_readable(order)
     arming.arm(actor=TASK)
     assert run(LAST_DAY).erased == 1

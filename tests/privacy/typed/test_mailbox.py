@@ -36,6 +36,12 @@ def test_a_second_spelling_of_a_mailbox_does_not_come_on_file(address: str) -> N
     assert Customer.objects.count() == 1
 
 
+def test_mail_goes_to_the_plain_spelling_and_what_has_none_stays_as_it_is() -> None:
+    assert mailbox.as_sent(" alice@\uff50ost\u3002example ") == "alice@post.example"
+    too_long = "alice@" + "\u00fc" * 60 + ".example"
+    assert mailbox.as_sent(f" {too_long}") == too_long
+
+
 @pytest.mark.parametrize("address", USUAL)
 def test_an_address_in_its_own_letters_does(address: str) -> None:
     customer = factories.customer(email="old@example.com")

@@ -63,8 +63,10 @@ def test_its_outcome_by_code_is_told_as_that_too(alice: Customer) -> None:
     request, code = filing.file(receipt, actor=as_customer(alice), now=NOW)
     run(request)
     asked = {"reference": request.reference, "code": code}
-    assert TOLD not in pages.check(Client().post("/privacy/outcome/", asked))
+    browser = Client()
+    assert TOLD not in pages.check(browser.post("/privacy/outcome/", asked))
     planted(request, kind="erasure")
+    assert TOLD in pages.check(browser.get(f"/privacy/requests/{request.pk}/"), status=409), "with the proof in it"
     assert TOLD in pages.check(Client().post("/privacy/outcome/", asked), status=409)
     wrong = Client().post("/privacy/outcome/", {**asked, "code": "0000-0000-0000"})
     assert wrong.status_code == 401 and TOLD not in wrong.text

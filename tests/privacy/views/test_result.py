@@ -13,11 +13,12 @@ from django.test import Client
 from accounts.models import Customer
 from privacy import vault
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import export, history, listing, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.states import State
 from tests import factories, pages, roles
-from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run, taken_in
+from tests.asked import NOW, PRIVACY, TODAY, confirmed, filed, refused_by_two, run, taken_in, with_letters
 from tests.factories import as_customer
 from tests.journeys.everybody import undone
 
@@ -222,6 +223,18 @@ ENDS_OF_A_COPY = (
     (destroyed_by_the_person, ["The copy has been destroyed before its seven days were over"]),
     (over, ["The copy has been destroyed: its seven days are over."]),
 )
+
+
+def test_who_was_asked_to_show_it_and_who_could_not_be_are_told_so(alice: Customer) -> None:
+    asked_for = [taken_in(kind, alice.subject_id, channel="mail", actor=PRIVACY) for kind in ("access", "erasure")]
+    Letter.objects.filter(request=asked_for[1]).update(next_attempt_at=None)  # given up
+    with_letters(NOW)
+    browser = pages.signed_in(alice.user, again=True)
+    for request, said in zip(
+        asked_for, ("to show that it is you who is asking, and heard", "had no way to ask"), strict=True
+    ):
+        services.expire_into(request, actor=PRIVACY, now=NOW)
+        assert said in pages.read(browser.get(f"/privacy/requests/{request.pk}/"))
 
 
 @pytest.mark.parametrize(("kind", "name"), ENDS)

@@ -17,6 +17,7 @@ from django.utils.html import escape, strip_tags
 
 from accounts.models import Customer, User
 from privacy import datamap, gate, letters, vault
+from privacy.gate import log
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
 from privacy.requests import codes, execute, filing
 from tests import factories, pages
@@ -215,6 +216,10 @@ def test_own_openings_are_folded(hers: Client, customer: Customer) -> None:
     hers.get("/account/details/")
     text = pages.check(hers.get("/privacy/openings/"))
     assert "You opened your own data" in text and "Nobody else has opened your data." in text
+    assert "here are the last" not in text
+    often = log.Opening(customer.user.as_actor(), customer.vault_owner(), {"accounts.customer/account": [customer.pk]})
+    log.write([often] * 101, now=factories.NOW)
+    assert "times; here are the last 100" in pages.check(hers.get("/privacy/openings/"))
 
 
 def test_bob_does_not_see_who_looked_at_alice(bob: User, customer: Customer) -> None:
@@ -250,6 +255,11 @@ def test_a_copy_is_asked_for_made_and_fetched(hers: Client, customer: Customer) 
     about = ask_for(hers, "access")
     text = pages.check(hers.get(f"/privacy/requests/{about.pk}/"))
     assert about.reference in text and "See whether it is ready" in text
+    for answer, said in (
+        (hers.post(f"/privacy/requests/{about.pk}/export/", follow=True), "There is no copy to fetch: it is not ready"),
+        (hers.get(f"/privacy/requests/{about.pk}/export/destroy/", follow=True), "There is no copy to destroy."),
+    ):
+        assert said in pages.check(answer)
     carry_out(about)
     text = pages.check(hers.get(f"/privacy/requests/{about.pk}/"))
     assert "Your copy is ready" in text
@@ -355,7 +365,11 @@ def test_a_removal_can_be_taken_back_until_it_begins(hers: Client) -> None:
     assert "taken back" in text
     about.refresh_from_db()
     assert about.state == "withdrawn"
-    assert "no longer be taken back" in pages.check(hers.post(f"/privacy/requests/{about.pk}/withdraw/", follow=True))
+    for again in (hers.post, hers.get):
+        assert "no longer be taken back" in pages.check(again(f"/privacy/requests/{about.pk}/withdraw/", follow=True))
+    for again in (hers.post, hers.get):
+        answer = again(f"/privacy/requests/{about.pk}/confirm/")
+        assert (answer.status_code, answer.headers["Location"]) == (302, f"/privacy/requests/{about.pk}/")
 
 
 def test_a_removal_ends_the_session_and_its_outcome_is_read_by_reference_and_code(
