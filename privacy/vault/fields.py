@@ -88,9 +88,6 @@ class EncryptedField(models.Field):
     def get_attname_column(self) -> tuple[str, None]:
         return self.get_attname(), None
 
-    def db_type(self, connection: Any) -> None:
-        return None
-
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
         super().contribute_to_class(cls, name, private_only=True)
         self.label = self.label or name
@@ -139,10 +136,7 @@ class EncryptedField(models.Field):
             raise MaskNotAValue(f"{self.name}: a mask is not a value.")
         return text
 
-    def unpack(self, value: Any) -> Any:
-        """Return the Python value of its JSON form."""
-        return value
-
+    #: Whether the JSON form is the Python value. A field of another kind has `unpack`, which returns the value.
     unpacks_as_is = True
 
     def indexed(self, value: Any) -> str:
@@ -283,7 +277,7 @@ class Layout:
         self.names = frozenset(field.name for field in fields)
         self.labels = {str(field.label): field for field in fields}
         self.plain = [(field.attname, str(field.label), field.get_default()) for field in fields if field.unpacks_as_is]
-        self.typed = [field for field in fields if not field.unpacks_as_is]
+        self.typed: list[Any] = [field for field in fields if not field.unpacks_as_is]
         self.lines = frozenset(label for label, field in self.labels.items() if field.is_line)
         self.empties = {label: field.empty() for label, field in self.labels.items()}
         self.blind = [(label, field) for label, field in self.labels.items() if field.blind]

@@ -88,12 +88,6 @@ class SealedWriter:
         """Flush the file below; what is less than a chunk stays here."""
         self._file.flush()
 
-    def seekable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
     def close(self) -> None:
         """Seal the last chunk, which is what makes the file whole. The file below stays open."""
         if not self.closed:

@@ -75,20 +75,18 @@ class Ended(NamedTuple):
 
 
 Keeper = Callable[[Ended], None]
-_keeper: Keeper | None = None
+_keeper: Keeper  # without one nothing that a hold may be about can be destroyed
 
 
-def set_keeper(keeper: Keeper | None) -> Keeper | None:
-    """Connect what keeps old values for a legal hold; return what was connected before."""
+def set_keeper(keeper: Keeper) -> None:
+    """Connect what keeps old values for a legal hold."""
     global _keeper
-    before, _keeper = _keeper, keeper
-    return before
+    _keeper = keeper
 
 
 def keep(ended: Ended) -> None:
     """Show the keeper what is about to be destroyed, in the transaction that does it."""
-    if _keeper is not None:
-        _keeper(ended)
+    _keeper(ended)
 
 
 def ask(opening: Opening) -> Unreadable | None:

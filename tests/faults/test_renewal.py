@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import InternalError, connections
 
 from accounts.models import Customer
@@ -25,7 +25,7 @@ from privacy.gate.system import system
 from privacy.vault import renewal, ring
 from privacy.vault.keystore import identity, keys, rotate
 from privacy.vault.models import DataKey, KeystoreIdentity
-from privacy.vault.renewal import Need, RenewalRefused
+from privacy.vault.renewal import RenewalRefused
 from tests import factories
 from tests.figures import report
 from tests.shapes import shaped
@@ -313,15 +313,6 @@ def test_a_writer_killed_amid_leaves_no_ring_that_stays(
     assert sorted(os.listdir(file.parent)) == ["ring.json"]
 
 
-def test_it_is_due_a_week_after_the_last_and_only_after_a_destruction(places: tuple[Path, Path]) -> None:
-    assert not Need(None, None).is_due(NOW)
-    assert Need(NOW - DAY, None).is_due(NOW)
-    assert not Need(NOW - DAY, NOW - 6 * DAY).is_due(NOW)
-    assert Need(NOW - 7 * DAY + timedelta(minutes=1), NOW - 7 * DAY).is_due(NOW), "never later than a week after"
-    assert not Need(None, NOW - 700 * DAY).is_due(NOW)
-    assert Need(None, NOW, half_done=True).is_due(NOW)
-
-
 def test_the_command_renews_when_it_is_due_and_writes_that_down(
     places: tuple[Path, Path], backup: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,16 +332,3 @@ def test_the_command_renews_when_it_is_due_and_writes_that_down(
     assert run("--if-due")["due"] is False
     (event,) = AuditEvent.objects.filter(action="ring.renewed")
     assert event.reason.startswith("version 2, ")
-
-
-def test_the_command_without_a_place_for_the_copy_says_so(places: tuple[Path, Path], settings: Any) -> None:
-    settings.KEY_RING_COPY = ""
-    out = StringIO()
-    call_command("renew_ring", "--if-due", stdout=out)
-    assert out.getvalue() == "KEY_RING_COPY is not set: the ring is rotated by hand (docs/runbook.md).\n"
-    out = StringIO()
-    call_command("renew_ring", "--if-due", "--json", stdout=out)
-    assert shaped("renew_ring", json.loads(out.getvalue()))["by_hand"] is True
-    with pytest.raises(CommandError, match="Set KEY_RING_FILE and KEY_RING_COPY first") as refused:
-        call_command("renew_ring")
-    assert refused.value.returncode == 2

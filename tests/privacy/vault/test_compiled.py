@@ -8,6 +8,7 @@ import pytest
 
 from accounts.models import User
 from privacy import registers
+from privacy.restore.models import LedgerCopy
 from privacy.vault.compiled import Question
 from tests import factories
 
@@ -31,6 +32,13 @@ def test_a_record_is_what_the_queryset_reads_with_what_is_beside_it_and_read_ane
     User.objects.filter(pk=carol.pk).update(last_login=factories.NOW)
     assert asked.record(carol.pk).last_login == factories.NOW
     assert asked.record(uuid4()) is None
+
+
+def test_a_column_that_django_converts_is_read_as_it_reads_it() -> None:
+    said = LedgerCopy.objects.create(entry=uuid4(), kind="keys", at=factories.NOW, counts={"erased": 2})
+    assert Question(LedgerCopy.objects.filter(entry=Question.NUMBER), Question.NUMBER).record(said.entry).counts == {
+        "erased": 2
+    }
 
 
 def test_a_value_fills_each_place_of_its_blank_and_no_other() -> None:

@@ -105,6 +105,19 @@ def test_a_changed_file_is_read_again_and_its_repr_holds_no_key(file: Path, sett
     ring.write(file, ring.read(file).added())
     assert ring.current().versions == (1, 2)
     assert "keys" not in repr(ring.current())
+    ring.write(file, ring.new())
+    with pytest.raises(ring.RingRefused, match="exchanged for that of another installation"):
+        ring.current()
+
+
+def test_what_a_killed_writer_left_is_overwritten_and_gone(file: Path) -> None:
+    """A ring that lay there would open what has ended."""
+    draft = file.with_name(".ring.json.draft")
+    draft.write_bytes(file.read_bytes())
+    with draft.open("rb") as held:
+        ring.write(file, ring.read(file).added())
+        assert set(held.read()) == {0}
+    assert os.listdir(file.parent) == ["ring.json"]
 
 
 def test_a_ring_in_the_environment_is_for_demos_only(settings) -> None:

@@ -84,7 +84,7 @@ def test_bulk_update_merges_with_other_writers(alice: Person, bob: Person, work:
 
 
 def test_bulk_update_writes_plain_and_encrypted_fields_and_only_the_named(
-    alice: Person, bob: Person, work: unit.Unit
+    alice: Person, bob: Person, work: unit.Unit, django_assert_num_queries
 ) -> None:
     people = list(Person.objects.order_by("number"))
     for person in people:
@@ -96,6 +96,30 @@ def test_bulk_update_writes_plain_and_encrypted_fields_and_only_the_named(
         ("A-1!", "same", "Alice Smith"),
         ("B-1!", "same", "Bob Stone"),
     ]
+    for person in people:
+        person.number = person.number[:-1]
+    with django_assert_num_queries(1):  # nothing is locked or opened
+        assert Person.objects.bulk_update(people, ["number"]) == 2
+    assert list(Person.objects.order_by("number").values_list("number", flat=True)) == ["A-1", "B-1"]
+
+
+def test_of_many_that_are_corrected_together_the_restricted_one_stays_so_and_its_writing_is_asked_for(
+    alice: Person, bob: Person, work: unit.Unit, asked: Asked
+) -> None:
+    DataKey.objects.filter(record=alice.pk, envelope="account").update(restriction="hold")
+    kept: list[unit.Ended] = []
+    keeper = unit._keeper
+    unit.set_keeper(kept.append)
+    try:
+        for person in (people := [alice, bob]):
+            person.name = "Sam Same"
+        Person.objects.bulk_update(people, ["name"])
+    finally:
+        unit.set_keeper(keeper)
+    writing = [(one.record_id, one.restriction) for one in asked if one.mode == "write"]
+    assert (writing, [one.record_id for one in kept]) == ([(alice.pk, "hold")], [alice.pk])
+    living = DataKey.objects.filter(envelope="account", superseded_by=None, destroyed_at=None)
+    assert dict(living.values_list("record", "restriction")) == {alice.pk: "hold", bob.pk: ""}
 
 
 @pytest.mark.parametrize("rows", [1, 30])
@@ -501,12 +525,24 @@ def test_the_token_of_a_rolled_back_correction_finds_nobody(alice: Person, work:
     assert Person.objects.find("tests.person.email", "alice@x.example").get() == alice
 
 
+def test_a_record_that_does_not_open_is_not_found_and_keeps_no_other_from_being(alice: Person, bob: Person) -> None:
+    def is_found(address: str) -> bool:
+        return Person.objects.find("tests.person.email", address).exists()
+
+    whole = bytes(alice.sealed_account)
+    for sealed in (whole[:-1] + bytes([whole[-1] ^ 1]), whole):
+        Person.objects.filter(pk=alice.pk).update(sealed_account=sealed)
+        assert is_found("alice@x.example") is (sealed == whole) and is_found("bob@x.example")
+    DataKey.objects.filter(record=alice.pk, envelope="account").update(commitment=bytes(16))
+    assert not is_found("alice@x.example") and is_found("bob@x.example")
+
+
 def test_a_unique_value_belongs_to_one_record(alice: Person, bob: Person) -> None:
     bob.email = "ALICE@X.example"
     with pytest.raises(vault.ValueTaken, match=r"tests\.person\.email"), transaction.atomic():
         bob.save()
     with pytest.raises(vault.ValueTaken), transaction.atomic():
-        Person.objects.create(email="alice@x.example")
+        Person.objects.create(name="Alice Again", email="alice@x.example")
     assert Person.objects.count() == 2
     alice.name = "Alice Jones"  # its own token is in nobody's way
     alice.save()
@@ -538,7 +574,7 @@ def test_names_are_found_by_words_and_their_beginnings(alice: Person, bob: Perso
 def test_a_value_whose_save_was_lost_before_its_row_is_free_at_once(work: unit.Unit) -> None:
     with rolled_back():
         Person(email="dora@x.example").save()
-    made = Person.objects.create(email="dora@x.example")
+    made = Person.objects.create(name="Dora Day", email="dora@x.example")
     assert Person.objects.find("tests.person.email", "dora@x.example").get() == made
     with pytest.raises(vault.ValueTaken), transaction.atomic():
         Person.objects.create(email="dora@x.example")
@@ -551,6 +587,10 @@ def test_one_save_takes_no_value_from_itself(work: unit.Unit, monkeypatch: pytes
 
 
 def test_a_living_records_token_is_never_taken_over(alice: Person) -> None:
+    DataKey.objects.update(label="tests.of_before")  # a kind of record that this version has no more
+    with pytest.raises(vault.ValueTaken), transaction.atomic():
+        Person.objects.create(email="alice@x.example")
+    DataKey.objects.update(label="tests.person")
     DataKey.objects.update(created_at=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
     with pytest.raises(vault.ValueTaken), transaction.atomic():
         Person.objects.create(email="alice@x.example")
@@ -565,3 +605,5 @@ def test_a_search_is_capped(work: unit.Unit) -> None:
 def test_an_unknown_index_is_refused() -> None:
     with pytest.raises(FieldError, match="no Exact index"):
         Person.objects.find("tests.person.name", "x")
+    with pytest.raises(FieldError, match="no Words index"):
+        Person.objects.find_words("tests.person.email", "x")

@@ -18,6 +18,7 @@ from django.forms import modelform_factory
 from privacy.vault import Erased, KeyUnavailable, Masked, RecordErased, Restricted, UnsealedPlaintext, unit
 from privacy.vault.envelope import key_id
 from privacy.vault.keystore import keys
+from privacy.vault.queryset import load_keys
 from tests.privacy.vault.models import Person, PersonProxy, Shop, Visit
 from tests.privacy.vault.watching import Asked, again, selects
 from tests.privacy.vault.watching import Count as Counter
@@ -113,6 +114,8 @@ def test_only_and_defer_name_fields_and_get_columns(alice: Person, work: unit.Un
     deferred = Person.objects.defer("note").get()
     assert "sealed_note" in deferred.get_deferred_fields()
     assert "sealed_account" not in deferred.get_deferred_fields()
+    load_keys([deferred])
+    assert set(work.keys) == {key_id(alice.sealed_account)}
     assert deferred.note == "calls on Mondays"
     Shop.objects.create(person=alice, street="Main")
     with django_assert_num_queries(1):

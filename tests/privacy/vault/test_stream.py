@@ -50,6 +50,9 @@ def test_writing_in_parts_is_writing_at_once(path: Path, parts: list[bytes], big
         for part in [*parts, bytes(big)]:
             assert writer.write(part) == len(part)
         assert writer.tell() == sum(map(len, parts)) + big
+        writer.close()  # and once more at the end: the last chunk is written once
+        with pytest.raises(ValueError, match="is closed"):
+            writer.write(b"more")
     assert b"".join(stream.read(path, record)) == b"".join(parts) + bytes(big)
 
 

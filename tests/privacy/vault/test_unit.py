@@ -11,6 +11,7 @@ import pytest
 
 from privacy import vault
 from privacy.vault import Masked, unit
+from privacy.vault.queryset import load_keys
 from tests.privacy.vault.models import Person
 from tests.privacy.vault.watching import Asked, again, selects
 from tests.privacy.vault.watching import Count as Counter
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_without_a_unit_everything_is_masked(alice: Person, asked: Asked) -> None:
+    load_keys([alice])
     assert isinstance(alice.name, Masked)
     assert asked == []
 

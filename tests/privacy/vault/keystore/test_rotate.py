@@ -18,7 +18,7 @@ from django.db import OperationalError, connections
 from privacy.vault import ring, unit
 from privacy.vault.checks import check_belongs_together
 from privacy.vault.keystore import identity, keys, rotate
-from privacy.vault.models import DataKey
+from privacy.vault.models import DataKey, KeystoreIdentity
 from tests.privacy.vault.models import Person
 from tests.privacy.vault.watching import again
 from tests.shapes import shaped
@@ -61,6 +61,10 @@ def test_a_version_in_use_or_current_is_not_retired(file: Path, alice: Person) -
             call_command("keyring", "retire", version)
         assert refused.value.returncode == 3
     assert ring.read(file).versions == (1, 2)
+    of_here = KeystoreIdentity.objects.create(id=1, installation=ring.current().installation, proof=b"")
+    assert rotate.close(2) == DataKey.objects.count() > 0, "keys hang on version 1 still"
+    of_here.refresh_from_db()
+    assert of_here.lowest_kek < 2
 
 
 @pytest.mark.django_db
