@@ -47,6 +47,23 @@ logger = logging.getLogger(__name__)
 
 # What allauth hands to its templates that lets its bearer in, and what the letter calls it.
 CREDENTIALS = {"activate_url": "link", "password_reset_url": "reset_link", "code": "code", "key": "key"}
+# Which of them a kind of letter gives. The `password_reset_url` of `account_already_exists` is the page where anybody
+# asks for a link: the letter names it, and it lets nobody in. A kind that is not named gives all that it is handed.
+NONE: frozenset[str] = frozenset()
+GIVES = {
+    "account_already_exists": NONE,
+    "email_confirmation": frozenset({"code"}),
+    "email_confirmation_signup": frozenset({"code"}),
+    "email_deleted": NONE,
+    "password_changed": NONE,
+    "password_reset": NONE,
+    "password_reset_key": frozenset({"password_reset_url", "key"}),
+    "password_set": NONE,
+    "recovery_codes_generated": NONE,
+    "totp_activated": NONE,
+    "totp_deactivated": NONE,
+    "unknown_account": NONE,
+}
 # By the limits of `login_failed` (settings.ACCOUNT_RATE_LIMITS): the same for every name and address, known or not.
 TOO_MANY = (
     "Too many failed login attempts with this name or address, or from your connection. The next one is looked at in five "
@@ -268,7 +285,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Put the mail into the sealed outbox: no page waits for a mail server, and none can be timed by it."""
         user, kind, now = context.get("user"), template_prefix.rpartition("/")[2], timezone.now()
-        gives = {name: context[name] for name in CREDENTIALS if context.get(name)}
+        given = GIVES.get(kind, frozenset(CREDENTIALS))
+        gives = {name: context[name] for name in CREDENTIALS if name in given and context.get(name)}
         message = self.render_mail(
             template_prefix,
             email,

@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.EVEN_TIME_STEP = 0  # the stopwatch's test turns it on
     settings.MAINTENANCE_CHECK_SECONDS = 0  # no task follows the ledger here; the tests of the restore look themselves
     settings.STAFF_SECOND_FACTOR = False  # the tests of the login turn it on
+    # Where Django's test client is, as it is for visitors: what differs only where the hosts are the same is seen.
+    settings.PORTAL_URL, settings.PORTAL_HOST = "http://testserver", "testserver"
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

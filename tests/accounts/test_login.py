@@ -214,7 +214,7 @@ def test_every_letter_of_the_login_says_who_writes_and_belongs_to_its_subject(cl
     )
     kind, to, text = letters()[-1]
     assert (kind, to) == ("password_reset", ADDRESS)
-    assert "127.0.0.1:8000/accounts/password/reset/" in text
+    assert "http://testserver/accounts/password/reset/" in text
     assert "Browser" not in text
 
 
