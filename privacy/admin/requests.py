@@ -21,9 +21,9 @@ from privacy.gate import Actor
 from privacy.models import Hold, Letter, Request
 from privacy.requests import (
     answer,
-    bound,
     codes,
     deadline,
+    doubt,
     excess,
     export,
     grounds,
@@ -219,7 +219,7 @@ class RequestAdmin(LetterPages):
         }
 
     def _decisions(self, record: Request, actor: Actor) -> dict[str, Any]:
-        is_ours = bound.is_ours(record)
+        is_ours = doubt.is_clear(record)
         if not record.plan_hash:
             return {"is_doubted": not is_ours}
         try:

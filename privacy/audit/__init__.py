@@ -32,6 +32,7 @@ from privacy.audit.events import (
     people_told_of,
     record,
     record_many,
+    times_of,
     told,
     told_of,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "record_many",
     "seal",
     "sign_all",
+    "times_of",
     "told",
     "told_of",
     "verify",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import models
@@ -149,6 +150,20 @@ def of_references(action: str, references: Collection[str]) -> list[tuple[dateti
     this program wrote, oldest first; one query."""
     events = AuditEvent.objects.filter(action=action, reference__in=references).order_by("id")
     return [(one.at, one.reference) for one in ours(events)] if references else []
+
+
+def times_of(
+    actions: Collection[str], references: models.QuerySet[Any] | None = None
+) -> dict[str, dict[str, list[datetime]]]:
+    """Return, by reference and by action, when each of these events was that this program wrote, oldest first; of all
+    requests, or of those of these references. One query."""
+    events = AuditEvent.objects.filter(action__in=actions).order_by("id")
+    if references is not None:
+        events = events.filter(reference__in=references)
+    found: dict[str, dict[str, list[datetime]]] = {}
+    for one in ours(events):
+        found.setdefault(one.reference, {}).setdefault(one.action, []).append(one.at)
+    return found
 
 
 def people_told_of(references: Collection[str]) -> set[tuple[str, str]]:

@@ -19,7 +19,6 @@ from privacy.requests import (
     addresses,
     assessment,
     bound,
-    contradictions,
     doubt,
     excess,
     history,
@@ -46,7 +45,6 @@ def begin(request: Request, *, actor: Actor, now: datetime) -> Result | None:
     changed since it was confirmed goes back to the person, else it is binding now. Raises bound.NotOurs, and
     steps.NotConfirmed where nobody's data are known.
     """
-    contradictions.require_told(request)
     if (held := _held_up(request, actor, now) or _is_first(request, now)) is not None:
         return held
     if request.procedure.removes and (changed := _bind(request, actor, now)) is not None:

@@ -5,7 +5,7 @@ somebody wrote into the row of a request of his own whose it is, what it covers,
 how far it is, or when it is due; or wrote an event into its history, or changed one. So the row carries a keyed hash
 over that, and over all that its events say: an earlier row of the same request does not fit, nor does a history with a
 line more or less, or another word. What the audit tells of an end outlives row and history that are put back together
-(`contradictions.require_told`). Whose the file of the request is, the key store says as well. A request that does not
+(`missed`). Whose the file of the request is, the key store says as well. A request that does not
 fit can only end; it is sealed again by an operator who looked (`seal_requests`).
 """
 

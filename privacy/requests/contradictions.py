@@ -16,7 +16,7 @@ from django.db import transaction
 
 from privacy import audit, vault
 from privacy.calendar import undated
-from privacy.requests import bound, clock, history, planned, procedures, questions, second, tombstones
+from privacy.requests import bound, clock, history, missed, planned, procedures, questions, tombstones
 from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.procedure import Procedure, Step
 from privacy.requests.states import BEGUN_STATES, OPEN_STATES, State
@@ -41,19 +41,6 @@ _TOLD_EACH_TIME = (
     (State.WITHDRAWN, ("request.withdrawn",), "it was withdrawn"),
     (State.EXPIRED, ("request.expired",), "nobody acted on it in time"),
     (history.BREACH_ASSESSED, ("request.breach_assessed",), "what had gone out was assessed"),
-)
-# Each line of the audit of these has an event, as far back as both go: it misses one that was taken away, or made into
-# another.
-_TOLD_TOO = (
-    (("second_decided",), "request.second_decided", "a second person decided"),
-    ((history.SECOND_ENDED,), "request.second_ended", "a question to a second person ended"),
-    (questions.ASKED, "request.second_asked", "a second person was asked"),
-    ((second.NOT_ME,), "request.not_me", "the person said that it was somebody else"),
-    ((history.REFUSAL_PROPOSED,), "request.refusal_proposed", "its refusal was proposed"),
-    ((history.REFUSAL_DECIDED,), "request.refusal_decided", "a second person decided about its refusal"),
-    ((State.REFUSED,), "request.refused", "it was refused"),
-    ((State.WITHDRAWN,), "request.withdrawn", "it was withdrawn"),
-    ((State.EXPIRED,), "request.expired", "nobody acted on it in time"),
 )
 # So has this one, of a right that ends data: the proof of it was written.
 _TOLD_OF_REMOVALS = ((State.EXECUTED, (EXECUTED, RESUMED), "it was carried out"),)
@@ -211,24 +198,10 @@ def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any
     if row["confirmed_hash"] and row["confirmed_hash"] not in told.get("request.confirmed", ()):
         yield "the audit does not tell that this plan was confirmed"
     of_removals = _TOLD_OF_REMOVALS if procedures.of(row["kind"]).removes else ()
-    yield from _missed(events, told)
+    yield from missed.words((kind for kind, _, _ in events), told)
     for kind, actions, words in (*_TOLD_EACH_TIME, *of_removals):
         if sum(kind == one for one, _, _ in events) > sum(len(told.get(action, ())) for action in actions):
             yield f"its history says more often than the audit that {words}"
-
-
-def require_told(request: Request) -> None:
-    """Raise bound.NotOurs where the audit tells of an end of the request, or of a question to a second person, of which
-    its history does not: an earlier row and the history of that time fit each other."""
-    row = {"pk": request.pk, "reference": request.reference}
-    if any(_missed(_events(row), _told(row))):
-        raise bound.NotOurs
-
-
-def _missed(events: list[tuple[str, str, dict[str, Any]]], told: Told) -> Iterator[str]:
-    for kinds, action, words in _TOLD_TOO:
-        if sum(one in kinds for one, _, _ in events) < len(told.get(action, ())):
-            yield f"the audit tells more often than its history that {words}"
 
 
 def _of_days(row: Mapping[str, Any]) -> Iterator[str]:

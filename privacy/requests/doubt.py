@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from django.db.models import Q, QuerySet
 
-from privacy.requests import bound, history
+from privacy.requests import bound, history, missed
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 from privacy.subjects import Subject
@@ -27,7 +27,23 @@ log = structlog.get_logger(__name__)
 def among(requests: Iterable[UUID]) -> set[UUID]:
     """Return those of these requests that are in doubt."""
     numbers = set(requests)
-    return set(bound.doubted(Q(pk__in=numbers))) if numbers else set()
+    return _of(Q(pk__in=numbers)) if numbers else set()
+
+
+def _of(which: Q) -> set[UUID]:
+    """Return those in doubt of the requests that `which` finds. Three queries for each bound.CHUNK of them; one more
+    where the audit tells of an end or a question of any."""
+    judged = {row["pk"]: is_ours for row, is_ours in bound.judged(which)}
+    ours = [pk for pk, is_ours in judged.items() if is_ours]
+    return (judged.keys() - ours) | missed.among(ours)
+
+
+def require(request: Request) -> None:
+    """Raise bound.NotOurs unless the row of this request says what the site wrote, and its history all that the audit
+    tells: before a step of it, and before anything is given by it."""
+    bound.require(request)
+    if missed.among([request.pk]):
+        raise bound.NotOurs
 
 
 def require_none(requests: Iterable[Request]) -> None:
@@ -37,10 +53,10 @@ def require_none(requests: Iterable[Request]) -> None:
 
 
 def is_clear(request: Request) -> bool:
-    """Say whether the site wrote what the row says; of one that is just being written (`bound.kept`) whether it did
-    before, without asking again."""
+    """Say whether the site wrote what the row says, and the history says all that the audit tells; of one that is just
+    being written (`bound.kept`) whether it did before, without asking again."""
     inside = request.__dict__.get("_is_kept")
-    return bound.is_ours(request) if inside is None else inside
+    return inside if inside is not None else bound.is_ours(request) and not missed.among([request.pk])
 
 
 def require_clear(request: Request) -> None:
@@ -52,7 +68,7 @@ def require_clear(request: Request) -> None:
 
 def of_person(owner: UUID) -> set[UUID]:
     """Return the requests in doubt that are a person's, by their rows or by the key store."""
-    return set(bound.doubted(bound.of_people([owner])))
+    return _of(bound.of_people([owner]))
 
 
 def theirs(owner: UUID, which: Q) -> QuerySet[Request]:
@@ -70,14 +86,18 @@ def asking(
     people: Collection[UUID], *, kinds: Collection[str] | None = None, states: Collection[str] = OPEN_STATES
 ) -> set[UUID]:
     """Return who of these people has a request (of these kinds) that is open, or in one of these states, or one that is
-    in doubt. Three queries for any number."""
+    in doubt. Four queries for any number; one more where the audit tells of an end or a question of any."""
     if not people:
         return set()
     files = bound.files_of(people)
-    found: set[UUID | None] = set()
+    owners: dict[UUID, set[UUID | None]] = {}
+    count = set()
     for row, is_ours in bound.judged(Q(owner_id__in=people) | Q(pk__in=files)):
+        owners[row["pk"]] = {row["owner_id"], files.get(row["pk"])}
         if not is_ours or (row["state"] in states and (kinds is None or row["kind"] in kinds)):
-            found |= {row["owner_id"], files.get(row["pk"])}
+            count.add(row["pk"])
+    count |= missed.among(owners.keys() - count)
+    found = set().union(*(owners[one] for one in count))
     return {one for one in people if one in found}
 
 

@@ -23,7 +23,7 @@ from privacy import audit
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
-from privacy.requests import begin, bound, broker, history, procedures, steps, waits
+from privacy.requests import begin, bound, broker, doubt, history, procedures, steps, waits
 from privacy.requests.models import Request
 from privacy.requests.procedure import Step
 from privacy.requests.result import Again, Done, Ended, Result, Wait
@@ -144,7 +144,7 @@ def _do(request_id: UUID, now: datetime, one: Step, version: int) -> str:
             return "stale"
         with bound.asked_once(request):
             if not one.waits:  # these only end it, or give it more time
-                bound.require(request)
+                doubt.require(request)
             _check_confirmed(request)
             result = _begin(request, one, now) or one.function()(request, now)
             if not isinstance(result, Wait):

@@ -33,6 +33,7 @@ from privacy.gate import log
 from privacy.requests import (
     archive,
     bound,
+    doubt,
     given_out,
     history,
     procedures,
@@ -220,7 +221,7 @@ def fetch(request: Request, *, actor: Actor, now: datetime, via: str = "portal")
         export = Export.objects.select_for_update().filter(request=request, deleted_at=None, expires_at__gt=now).first()
         if export is None or not _is_whole(export) or waits.is_undecided(request):
             raise NoCopy
-        if not (bound.is_ours(request) and bound.is_file_of(export, request.owner_id)):
+        if not (doubt.is_clear(request) and bound.is_file_of(export, request.owner_id)):
             raise NoCopy
         given_out.begin(request, actor=actor, now=now, via=via)
         # The file is opened by its own key, past the envelopes: so its opening is noted here.
@@ -243,7 +244,7 @@ def left(request: Request, *, now: datetime) -> list[Export]:
     A removal that was carried out took the login away by which earlier copies are fetched: it leads to those that were
     finished before it, and to none that was made later. One about some records leads to no other request's copy.
     """
-    if request.owner_id is None or not bound.is_ours(request):
+    if request.owner_id is None or not doubt.is_clear(request):
         return []
     found = Export.objects.filter(deleted_at=None, built_at__isnull=False, expires_at__gt=now)
     if request.procedure.removes and request.state in BEGUN_STATES and not request.is_about_records:

@@ -288,7 +288,7 @@ def _subject_for(email: str, now: datetime) -> UUID:
     same = Request.objects.find("request.email", email).values_list("pk", flat=True)
     earlier = Request.objects.filter(scope=Request.Scope.RECORDS, state__in=OPEN_STATES, pk__in=list(same))
     for one in earlier.filter(owner_id__isnull=False).order_by("filed_at"):
-        if one.owner_id is not None and bound.is_ours(one) and not people.ask().has_login(one.owner_id):
+        if one.owner_id is not None and doubt.is_clear(one) and not people.ask().has_login(one.owner_id):
             return one.owner_id
     return subjects.create(now=now).pk
 

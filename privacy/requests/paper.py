@@ -27,7 +27,7 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.letters.models import Letter
-from privacy.requests import bound, export, history, planned, unjoined, waits, writing
+from privacy.requests import bound, doubt, export, history, planned, unjoined, waits, writing
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Export, Request
 from privacy.requests.sight import NotYours, locked, require_hand
@@ -114,7 +114,7 @@ def _taken(letter: Letter, what: str, *, actor: Actor, now: datetime) -> Export:
         copy = export.live(request)
         if not waiting(request).filter(pk=letter.pk).exists() or copy is None or copy.expires_at <= now:
             raise export.NoCopy
-        if waits.is_undecided(request) or not (bound.is_ours(request) and bound.is_file_of(copy, request.owner_id)):
+        if waits.is_undecided(request) or not (doubt.is_clear(request) and bound.is_file_of(copy, request.owner_id)):
             raise export.NoCopy
         if what == ON_STICK and _was_taken(request, letter, copy, ON_STICK):
             raise NotAllowed(

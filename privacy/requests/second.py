@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext
 
 from privacy import audit, people, vault
@@ -30,6 +30,7 @@ from privacy.requests import (
     given_out,
     history,
     links,
+    missed,
     offering,
     proof,
     questions,
@@ -44,7 +45,6 @@ from privacy.requests.sight import NotYours, locked, people_in
 from privacy.requests.states import State, after
 
 ALARM_DAYS = 7
-NOT_ME = "not_me"
 FETCHED, REMOVED, CARRIED_OUT = "fetched", "removed", "carried_out"
 #: A question put less than this before the due date never becomes a refusal: the second person has time to look.
 LEAST_TIME_TO_LOOK = timedelta(days=ALARM_DAYS)
@@ -201,7 +201,7 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
     if out:
         history.event(request, history.POSSIBLE_BREACH, actor=actor, now=now, detail={"what": out})
         audit.record(
-            "request.possible_breach",
+            missed.BREACH_TOLD,
             actor=actor,
             now=now,
             subject=request.subject_id,
@@ -264,17 +264,21 @@ def how_often(request: Request) -> str:
 
 
 def possible_breaches() -> QuerySet[Request]:
-    """Return the requests of which something had gone out when it was decided that they were not
-    the person's, until assessed."""
+    """Return the requests of which something had gone out when it was decided that they were not the person's, until
+    assessed; with those of which something had gone out, and of whose history it was taken away that somebody said
+    "this was not me", or that it was decided so: by the audit."""
+    lost = [one.pk for one in Request.objects.filter(pk__in=missed.not_me()) if gone_out(one)]
     assessed = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.BREACH_ASSESSED)
     found = RequestEvent.objects.filter(request=OuterRef("pk"), kind=history.POSSIBLE_BREACH)
     since = found.order_by("at").values("at")[:1]
-    return Request.objects.filter(Exists(found), ~Exists(assessed)).order_by(Subquery(since))
+    return Request.objects.filter(Q(Exists(found)) | Q(pk__in=lost), ~Exists(assessed)).order_by(Subquery(since))
 
 
 def breach_known_since(request: Request) -> datetime:
-    """Return when it was decided that a request of which something had gone out was not the person's."""
-    return request.events.filter(kind=history.POSSIBLE_BREACH).order_by("at").values_list("at", flat=True)[0]
+    """Return when it was decided that a request of which something had gone out was not the person's; of one whose
+    history has lost that, when the audit tells that somebody said so first."""
+    at = request.events.filter(kind=history.POSSIBLE_BREACH).order_by("at").values_list("at", flat=True).first()
+    return at or missed.not_me()[request.pk]
 
 
 def assess_breach(request: Request, *, is_breach: bool, actor: Actor, now: datetime) -> None:
@@ -311,10 +315,10 @@ def say_not_me(token: str, *, now: datetime) -> Request:
         if link.purpose != OneTimeLink.Purpose.NOT_ME:
             raise links.LinkRefused
         request = locked(link.request)
-        history.event(request, NOT_ME, actor=waits.ANYBODY, now=now)
+        history.event(request, missed.NOT_ME, actor=waits.ANYBODY, now=now)
         waits.ask(request, SecondLook.Why.NOT_ME, actor=waits.ANYBODY, now=now)
         audit.record(
-            "request.not_me", actor=waits.ANYBODY, now=now, subject=request.subject_id, reference=request.reference
+            missed.NOT_ME_TOLD, actor=waits.ANYBODY, now=now, subject=request.subject_id, reference=request.reference
         )
     return request
 

@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 
 from privacy import people
 from privacy.actor import Actor, require_another
-from privacy.requests import bound, codes
+from privacy.requests import codes, doubt
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 
@@ -26,7 +26,8 @@ class NotYours(PermissionDenied):
 
 
 class Doubted(NotYours):
-    """The row of this request does not say what the site wrote: until staff have looked nothing of it is shown."""
+    """The row of this request, or its history, does not say what the site wrote: until staff have looked nothing of it
+    is shown."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(NOT_OURS)
@@ -36,10 +37,11 @@ class Doubted(NotYours):
 def require_sight(request: Request, actor: Actor) -> None:
     """Raise NotYours unless `actor` is the person, the privacy team, or the program.
 
-    For the person (Doubted) only where the row says what the site wrote: it may have been another's before.
+    For the person (Doubted) only where row and history say what the site wrote: it may have been another's before, or
+    somebody may have said that it was not the person.
     """
     if actor.kind == "customer" and request.owner_id is not None and actor.subject == request.owner_id:
-        if not bound.is_ours(request) or _is_of_a_login(request):
+        if not doubt.is_clear(request) or _is_of_a_login(request):
             raise Doubted(request)
         return
     if actor.kind in ("task", "operator") or (actor.kind == "staff" and "privacy" in actor.roles):
@@ -62,9 +64,9 @@ def people_in(request: Request) -> set[UUID | None]:
 def acting_as(request: Request, *, purpose: str = "own request", reason: str = "") -> Actor:
     """Return the actor for somebody who has just proved, by link or code, that the request is theirs.
 
-    Raises Doubted for a request whose row does not say what the site wrote: whose it is nobody knows.
+    Raises Doubted for a request whose row or history does not say what the site wrote: whose it is nobody knows.
     """
-    if not bound.is_ours(request) or _is_of_a_login(request):
+    if not doubt.is_clear(request) or _is_of_a_login(request):
         raise Doubted(request)
     return Actor(
         kind="customer",

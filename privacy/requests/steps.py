@@ -19,6 +19,7 @@ from privacy.requests import (
     bound,
     clock,
     deadline,
+    doubt,
     erasure,
     export,
     history,
@@ -209,7 +210,7 @@ def identity_step(request: Request, now: datetime) -> Result:
     due = clock.answer_from(request.due_on)
     if now < due:
         return Wait(due)
-    if not bound.is_ours(request):  # the day may be somebody's who wrote it: it ends nothing, and an operator looks
+    if not doubt.is_clear(request):  # the day may be somebody's who wrote it: it ends nothing, and an operator looks
         return Wait(now + LOOK_LATER)
     is_unasked = history.is_to_be_posted(request) or _is_question_unposted(request, now)
     asked = now if is_unasked else history.asked_at(request)

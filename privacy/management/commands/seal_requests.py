@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from privacy import audit, gate
 from privacy.calendar import undated
-from privacy.requests import bound, contradictions, in_doubt, questions, reading, sight
+from privacy.requests import bound, contradictions, doubt, in_doubt, questions, reading, sight
 from privacy.requests.models import Request
 from privacy.retention import decided
 
@@ -78,7 +78,7 @@ class Command(BaseCommand):
                 f"{one.get_identity_display()}; it covers {one.get_scope_display()}"
             )
             found = contradictions.of(one.pk)
-            if not (found or bound.is_ours(one)):
+            if not (found or doubt.is_clear(one)):
                 found = ["the row was changed past the program; its history fits it as it stands"]
             for why in found:
                 self.stdout.write(f"  {why}")
