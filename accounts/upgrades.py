@@ -194,6 +194,7 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.STEPS, partial(rebound.bind_steps, contradictions.is_step_supported), now=now)
     done += once.do(once.HISTORIES, partial(rebound.bind_histories, contradictions.of), now=now)
     done += once.do(once.EVENTS, partial(rebound.bind_events, contradictions.of), now=now)
+    done += once.do(once.PARKED, partial(rebound.bind_parked, contradictions.of), now=now)
     done += once.do(once.WEEKS, rebound.bind_weeks, now=now)
     done += once.do(once.DECISIONS, decided.bind_all, now=now)
     done += once.do(once.FORGOTTEN, partial(decided.bind_forgotten, planned.forgotten), now=now)

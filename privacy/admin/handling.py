@@ -107,7 +107,8 @@ class Pause(Step):
 class AssessBreach(Step):
     title = "Note what became of a possible breach"
     help = (
-        "A second person decided that it was not shown to be the person, and a copy had been fetched or data removed before. Find "
+        "A second person decided that it was not shown to be the person, or the audit alone still tells that somebody said so; and a "
+        "copy had been fetched or data removed. Find "
         "out who has what. If it is a personal data breach, enter it in the company's record of breaches; an authority that has to "
         "be told is told within 72 hours of our knowing (Art. 33). This program keeps no such record: the audit notes what you found."
     )

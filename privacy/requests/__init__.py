@@ -48,8 +48,10 @@ Answering
 
 Proof and lists
     history     states and events, the only place that writes them
-    bound       whether a row says what the site wrote; `rebound` the rows of earlier versions put under its hash
-    doubt       which requests count where something is sent, ended, given or asked
+    bound       whether a row says what the site wrote; `hashed` its history as one hash; `rebound` the rows of earlier
+                versions put under its hash
+    doubt       which requests count where something is sent, ended, given or asked; `missed` what the audit tells of
+                one, and its history does not
     in_doubt    which requests somebody has to look at; `contradictions` what speaks against a row
     listing     the requests as a list; `in_words` and `said` how things are said in text
 """

@@ -20,13 +20,13 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.apps import apps
-from django.contrib.postgres.aggregates import StringAgg
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Cast, Now
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
 
 from privacy import audit, vault
 from privacy.calendar import undated
+from privacy.requests import hashed
 from privacy.vault.compiled import Question
 from privacy.vault.keystore.pseudonyms import ENVELOPE as NAME
 from privacy.vault.models import DataKey
@@ -373,29 +373,12 @@ def is_cut_off(row: Mapping[str, Any]) -> bool:
 @cache
 def _rows() -> models.QuerySet[Any, dict[str, Any]]:
     """Return what the keyed hashes stand over, read with the history in one statement; to be narrowed, never read
-    itself. Put together once.
-
-    That it was parked is left out: it is said of one whose row does not fit, too, and decides nothing.
-    """
-    events = apps.get_model("privacy", "RequestEvent").objects.filter(request=OuterRef("pk")).exclude(kind=PARKED)
-    history = events.order_by().values("request").annotate(said=_hashed(StringAgg(_line(), Value("\n"), order_by="pk")))
+    itself. Put together once."""
+    history = hashed.histories().filter(request=OuterRef("pk"))
     columns = (*COLUMNS, *DATED, "subject_id", "state", "parked_from", "mac")
-    found = _plain().annotate(history=Subquery(history.values("said")))
+    found = _plain().annotate(history=Subquery(history))
     person = apps.get_model("privacy", "Subject").objects.filter(pk=OuterRef("owner_id"))
     return found.annotate(is_on_file=Exists(person)).values(*columns, "history", "is_on_file")
-
-
-def _line() -> Func:
-    """Return all that an event says as one line of JSON, made by the database: days that no calendar has, too."""
-    at = Func(F("at"), template="extract(epoch from %(expressions)s)", output_field=models.DecimalField())
-    names = ("pk", "kind", "state", "step", "on", "actor_kind", "actor_id", "detail")
-    line = Func(*map(F, names), at, function="jsonb_build_array", output_field=models.JSONField())
-    return Cast(line, models.TextField())
-
-
-def _hashed(text: Any) -> Func:
-    template = "encode(sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')"
-    return Func(text, template=template, output_field=models.TextField())
 
 
 @cache
@@ -418,9 +401,8 @@ def stopped_at(row: Mapping[str, Any]) -> str:
 
 
 def _says(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # A parked request is where it stopped: it may be parked by a statement that knows no more of the row.
-    columns = (row[name] for name in (*COLUMNS, *DATED))
-    return "request", *columns, stopped_at(row), row["history"]
+    columns = (row[name] for name in (*COLUMNS, *DATED, "state", "parked_from"))
+    return "request", *columns, row["history"]
 
 
 def _fits(row: Mapping[str, Any], *, subject: bool = True) -> bool:

@@ -19,12 +19,13 @@ from privacy.calendar import undated
 from privacy.requests import bound, clock, history, missed, planned, procedures, questions, tombstones
 from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.procedure import Procedure, Step
-from privacy.requests.states import BEGUN_STATES, OPEN_STATES, State
+from privacy.requests.states import BEGUN_STATES, OPEN_STATES, RESUMED_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.work.broken import require_own
 
-FILED, MERGED, RESUMED = "request.filed", "request.merged", "request.resumed"
+FILED, MERGED = "request.filed", "request.merged"
+PARKED, RESUMED = "request.parked", "request.resumed"
 EXECUTED, NOTHING_HELD, RESTORED = "request.executed", "request.nothing_held", "restored"
 Told = Mapping[str, list[str]]
 # Each of these events has a line of the audit of its own; one of a state has one more where the request went on.
@@ -37,6 +38,7 @@ _TOLD_EACH_TIME = (
     (history.REFUSAL_DECIDED, ("request.refusal_decided",), "a second person decided about its refusal"),
     (clock.Kind.EXTENDED, ("request.extended",), "the deadline was extended"),
     (State.CONFIRMED, ("request.confirmed", RESUMED), "a plan was confirmed"),
+    (State.PARKED, (PARKED,), "it was parked"),
     (State.REFUSED, ("request.refused",), "it was refused"),
     (State.WITHDRAWN, ("request.withdrawn",), "it was withdrawn"),
     (State.EXPIRED, ("request.expired",), "nobody acted on it in time"),
@@ -63,6 +65,7 @@ def _of(row: Mapping[str, Any]) -> list[str]:
         *_of_filing(row),
         *_of_stages(row, events),
         *_of_audit(row, events, told),
+        *_of_parking(row, events, told),
         *_of_days(row),
     ]
     found += [*_of_steps(row, events), *_of_state(row, events, told), *_of_decisions(row, events), *_of_ends(row)]
@@ -107,7 +110,7 @@ def _besides(row: Mapping[str, Any]) -> list[str]:
 def _alone(row: Mapping[str, Any]) -> Iterator[str]:
     """Say what only the row, or only the history, tells: who looks has to judge it."""
     of_removals = {kind for kind, _, _ in _TOLD_OF_REMOVALS} if procedures.of(row["kind"]).removes else set()
-    known = [*_HELD_AGAINST, *of_removals, bound.PARKED]
+    known = [*_HELD_AGAINST, *of_removals]
     events = RequestEvent.objects.filter(request=row["pk"]).exclude(kind__in=known)
     days: dict[str, list[str]] = {}
     for kind, on in events.order_by("pk").values_list("kind", "on"):
@@ -202,6 +205,23 @@ def _of_audit(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any
     for kind, actions, words in (*_TOLD_EACH_TIME, *of_removals):
         if sum(kind == one for one, _, _ in events) > sum(len(told.get(action, ())) for action in actions):
             yield f"its history says more often than the audit that {words}"
+
+
+def _of_parking(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, Any]]], told: Told) -> Iterator[str]:
+    """Hold that it is parked, or not, against the audit, as long as that goes back: each time that one was parked, and
+    each that it went on, has a line."""
+    is_parked = row["state"] == State.PARKED
+    if is_parked and row["parked_from"] not in RESUMED_STATES:
+        yield "it is parked, and stopped where nothing goes on"
+    if FILED not in told or RESTORED in {kind for kind, _, _ in events}:
+        return
+    # One whose row could not be read at all is parked without its reference.
+    times = len(told.get(PARKED, ())) + len(audit.told_of((PARKED,), [(Request.vault_label, row["pk"])]))
+    is_told = times > len(told.get(RESUMED, ()))
+    if is_parked and not is_told:
+        yield "it is parked, and the audit does not tell that"
+    if is_told and not is_parked:
+        yield "the audit tells that it was parked, and not that it went on"
 
 
 def _of_days(row: Mapping[str, Any]) -> Iterator[str]:

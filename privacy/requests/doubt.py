@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 
 from privacy.requests import bound, history, missed
 from privacy.requests.models import Request
-from privacy.requests.states import OPEN_STATES
+from privacy.requests.states import OPEN_STATES, RESUMED_STATES, State
 from privacy.subjects import Subject
 
 log = structlog.get_logger(__name__)
@@ -113,8 +113,9 @@ def person_of(request: Request) -> UUID | None:
 def open_one(subject: UUID, kind: str) -> Request | None:
     """Return the open request of a person of this kind about the whole file, locked, in the caller's transaction.
 
-    One in doubt is theirs only where the key store says so; another one was planted, and is put aside: it leads to the
-    person no more, so that who asks is not swallowed by it.
+    One in doubt is theirs only where the key store says so, and where neither history nor audit say that it
+    ended, nor its row that it is parked where nothing goes on. Another one is put aside: it leads to the person no
+    more, so that who asks is not swallowed by it.
     """
     found = Request.objects.filter(kind=kind, state__in=OPEN_STATES, scope=Request.Scope.WHOLE, owner_id=subject)
     rows = list(found.select_for_update(of=("self",)).order_by("filed_at"))
@@ -122,12 +123,12 @@ def open_one(subject: UUID, kind: str) -> Request | None:
     for one in rows:
         if one.pk not in doubted:
             return one
-    own = bound.files_of([subject])
+    own, ended = bound.files_of([subject]), history.have_ended(doubted) | missed.ended(doubted)
     for one in rows:
-        if one.pk in own:
+        if one.pk in own and one.pk not in ended and (one.state != State.PARKED or one.parked_from in RESUMED_STATES):
             return one
     planted = Request.objects.filter(kind=kind, state__in=OPEN_STATES, scope=Request.Scope.WHOLE, subject_id=subject)
-    for pk in planted.exclude(pk__in=own).values_list("pk", flat=True):
+    for pk in list(planted.values_list("pk", flat=True)):
         log.error("request.put_aside", request=str(pk))
         Request.objects.filter(pk=pk).update(subject=None)
     return None

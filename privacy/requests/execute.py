@@ -17,9 +17,10 @@ from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from privacy import audit
+from privacy.calendar import undated
 from privacy.gate.context import current
 from privacy.gate.log import CHAINS
 from privacy.gate.system import system
@@ -205,7 +206,8 @@ def _unreadable(request_id: UUID, error: str, now: datetime) -> str:
         )  # fmt: skip
         if attempts + 1 < MOST_ATTEMPTS:
             return "retry"
-        row.update(parked_from=F("state"), state=State.PARKED, next_action_at=None)
+        with undated.leniently():
+            bound.write(Q(pk=request_id), parked_from=F("state"), state=State.PARKED, next_action_at=None)
         audit.record("request.parked", actor=current(), now=now, reason=error, record=(Request.vault_label, request_id))
     return "parked"
 
@@ -229,12 +231,13 @@ def _failed(request_id: UUID, error: str, now: datetime) -> str:
 
 
 def _park(request: Request, now: datetime) -> None:
-    request.parked_from = request.state
-    request.next_action_at = None
-    request.save(update_fields=["parked_from", "next_action_at"])
-    history.move(
-        request, State.PARKED, actor=current(), now=now, detail={"step": request.step, "error": request.last_error}
-    )
+    with bound.kept(request):  # signed once for all of it
+        request.parked_from = request.state
+        request.next_action_at = None
+        request.save(update_fields=["parked_from", "next_action_at"])
+        history.move(
+            request, State.PARKED, actor=current(), now=now, detail={"step": request.step, "error": request.last_error}
+        )
     audit.record(
         "request.parked",
         actor=current(),

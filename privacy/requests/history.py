@@ -149,6 +149,12 @@ def ended_at(request: Request) -> datetime | None:
     return ends([request.pk]).get(request.pk)
 
 
+def have_ended(requests: Collection[UUID]) -> set[UUID]:
+    """Return those of these requests that by their histories have ended; one query."""
+    found = RequestEvent.objects.filter(request__in=requests, kind__in=_ENDED)
+    return set(found.values_list("request", flat=True)) if requests else set()
+
+
 def ends(requests: Collection[UUID]) -> dict[UUID, datetime]:
     """Return when these requests ended, by their histories; one query. Of one that a restored backup had open it is the
     day that the ledger tells."""

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Count, Max, Q
 
 from privacy import vault
-from privacy.requests import bound
+from privacy.requests import bound, hashed
 from privacy.requests.models import Export, RequestEvent
 
 # What the keyed hash stood over before all events did: these kinds, and in the first version the last of them alone.
@@ -65,6 +65,22 @@ def bind_events(is_contradicted: Callable[[UUID], Any]) -> int:
     return _bind(lambda row: vault.mac_fits(row["mac"], *_said_of_count(row)) and not is_contradicted(row["pk"]))
 
 
+def bind_parked(is_contradicted: Callable[[UUID], Any]) -> int:
+    """Put whether requests of before are parked, and the events that say so, under their keyed hashes; return how many.
+
+    Not of one that is or was parked and that history, audit or key store contradict: until then anybody could have
+    parked an ended one, or let a parked one go on.
+    """
+    was_parked = set(RequestEvent.objects.filter(kind=bound.PARKED).values_list("request", flat=True))
+
+    def fits(row: Mapping[str, Any]) -> bool:
+        if not vault.mac_fits(row["mac"], *_said_of_stop(row)):
+            return False
+        return not (row["state"] == bound.PARKED or row["pk"] in was_parked) or not is_contradicted(row["pk"])
+
+    return _bind(fits)
+
+
 def _bind(fits: Callable[[Mapping[str, Any]], bool]) -> int:
     return bound.sign_all(Q(pk__in=[row["pk"] for row, _ in bound.judged(Q()) if fits(row)]))
 
@@ -72,6 +88,12 @@ def _bind(fits: Callable[[Mapping[str, Any]], bool]) -> int:
 def _file_said(export: Export) -> tuple[Any, ...]:
     # What the keyed hash stood over until 0.1, which said nothing of its week.
     return "request-file", export.pk, export.request_id, export.path
+
+
+def _said_of_stop(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    # What the keyed hash stood over until the end of November: a parked one was where it stopped.
+    columns = (row[name] for name in (*bound.COLUMNS, *bound.DATED))
+    return "request", *columns, bound.stopped_at(row), hashed.history_but(row["pk"], bound.PARKED)
 
 
 def _said_of_count(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -310,9 +310,10 @@ def resume(request: Request, *, actor: Actor, now: datetime) -> Request:
             raise NotAllowed(f"A request that is {found.state} is not parked.")
         if not found.procedure.is_known:
             raise NotAllowed(UNKNOWN)
-        history.move(found, found.parked_from, actor=actor, now=now)
-        found.parked_from = ""
-        found.save(update_fields=["parked_from"])
+        with bound.kept(found):  # signed once for all of it
+            history.move(found, found.parked_from, actor=actor, now=now)
+            found.parked_from = ""
+            found.save(update_fields=["parked_from"])
         history.schedule(found, found.step, at=now)
         audit.record("request.resumed", actor=actor, now=now, subject=found.subject_id, reference=found.reference)
         broker.nudge(found)

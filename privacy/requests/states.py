@@ -72,6 +72,9 @@ def after(state: str) -> frozenset[State]:
     return TRANSITIONS.get(state, frozenset())
 
 
+#: From where a request is parked, and where it goes on.
+RESUMED_STATES = TRANSITIONS[State.PARKED]
+
 OPEN_STATES = tuple(s.value for s in State if s not in (State.CLOSED, State.REFUSED, State.WITHDRAWN, State.EXPIRED))
 # What a day by which we answer still counts for: a copy that nobody has fetched yet is answered and open.
 UNANSWERED_STATES = tuple(one for one in OPEN_STATES if one != State.REPLIED)

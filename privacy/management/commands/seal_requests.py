@@ -18,7 +18,7 @@ from privacy.retention import decided
 
 class Command(BaseCommand):
     help = (
-        "Names the privacy requests whose row does not say what the site wrote: nothing is done for them and no copy of theirs "
+        "Names the privacy requests whose row does not say what the site wrote, or whose history misses an end, a question or an answer of which the audit tells: nothing is done for them and no copy of theirs "
         "is given out; and those whose decisions are not those of the plan in their sealed file, or whose questions to a second person are not those of their history, or in the place of whose proof the ledger has a line of another program. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
         "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
         "is named with that and stays doubted: put its row right first. A question that was taken away is put back by --request. --dry-run changes nothing. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "

@@ -20,7 +20,7 @@ PHONES, NOTICES, CONFIRMATIONS, STEPS = "phones.2", "notices", "confirmations", 
 HISTORIES, FORGOTTEN, ENDS = "requests.histories", "decisions.forgotten", "decisions.ends"
 WEEKS, WORDS, HOLDS = "requests.files.weeks", "decisions.words", "holds"
 PLACES = "decisions.places"
-EVENTS = "requests.events"
+EVENTS, PARKED = "requests.events", "requests.parked"
 
 
 def is_done(step: str) -> bool:

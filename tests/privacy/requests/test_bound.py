@@ -124,6 +124,9 @@ def test_ones_own_request_made_about_somebody_else_makes_no_copy(alice: Customer
     with pytest.raises(history.NotAllowed, match="does not say what the site wrote"):
         services.resume(his, actor=PRIVACY, now=LATER)
     planted(his, subject_id=bob.subject_id, owner_id=bob.subject_id)
+    with pytest.raises(history.NotAllowed, match="does not say what the site wrote"):
+        services.resume(his, actor=PRIVACY, now=LATER)  # it was parked as it stood: an operator seals it
+    call_command("seal_requests", request=his.reference)
     services.resume(his, actor=PRIVACY, now=LATER + timedelta(days=20))
     run(his, Clock(LATER + timedelta(days=20)))
     assert Export.objects.get().request == his

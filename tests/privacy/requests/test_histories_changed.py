@@ -116,6 +116,8 @@ def test_a_request_that_was_taken_back_stays_so_when_row_and_history_are_put_bac
     assert (request.state, request.last_error) == (State.PARKED, "NotOurs")
     assert not vault.keys.is_destroyed(alice.pk, "account") and not request.exports.exists()
     assert "the audit tells more often than its history that it was withdrawn" in contradictions.of(request.pk)
+    again = filed(alice, kind, now=NOW + timedelta(days=3))
+    assert again.pk != request.pk and again.is_open, "who asks again is not swallowed by it"
 
 
 def test_a_copy_is_given_to_nobody_of_whose_request_somebody_said_that_it_was_not_them(alice: Customer) -> None:

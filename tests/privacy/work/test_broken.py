@@ -31,7 +31,7 @@ from privacy import audit, letters, tasks, vault
 from privacy.audit import AuditEvent, AuditLink
 from privacy.gate.system import system
 from privacy.letters.models import Letter
-from privacy.requests import bound, broker, execute, export, services, waits, writing
+from privacy.requests import bound, broker, contradictions, execute, export, services, waits, writing
 from privacy.requests.contents import NO_DAY
 from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
@@ -216,6 +216,9 @@ def test_a_request_that_cannot_be_read_is_parked_after_ten_tries_and_the_others_
     row = Request.objects.filter(pk=broken.pk)
     assert row.values_list("state", "parked_from", "last_error").get() == ("parked", "confirmed", "ValueError")
     assert AuditEvent.objects.filter(action="request.parked").count() == 1
+    assert bound.is_bound(broken.pk), "the site parked it"
+    spoil(broken, legal_due_on=NOW.date())
+    assert contradictions.of(broken.pk) == []
     run(sound)
     assert vault.keys.is_destroyed(bob.pk, "account")
 
