@@ -56,9 +56,12 @@ def account(request: HttpRequest) -> HttpResponse:
     """Show where everything is, and what is going on with the person's requests."""
     owner = request.user.subject_id
     waiting = Request.objects.filter(subject_id=owner) if owner else Request.objects.none()
+    removal = login_stays.until_finished(owner) if owner else None
+    if removal is not None:
+        listing.tell([removal])
     context = {
-        "requests": listing.with_questions(waiting.filter(state__in=OPEN_STATES)).order_by("due_on"),
-        "removal": login_stays.until_finished(owner) if owner else None,
+        "requests": listing.tell(waiting.filter(state__in=OPEN_STATES).order_by("due_on")),
+        "removal": removal,
         "has_second_proof": isinstance(request.user, User) and factor.is_enrolled(request.user),
     }
     return render(request, "accounts/overview.html", context)

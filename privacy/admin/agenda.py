@@ -79,7 +79,7 @@ def waiting_for(site: WorkAdmin, actor: Actor, today: date) -> list[WorkList]:
         key=lambda one: (one.state != State.PARKED, one.due_on, one.reference),
     )
     tasks = []
-    for one in first[:SHOWN_ON_FRONT_PAGE]:
+    for one in listing.tell(first[:SHOWN_ON_FRONT_PAGE]):
         when, is_late = due(one.due_on, today)
         text = f"{one.reference}: {one.title}, {one.get_state_display()}"
         tasks.append(Task(site.url_of(one), text, f"due {when}{unpaused(one)}", is_late))

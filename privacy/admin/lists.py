@@ -101,7 +101,9 @@ class LimitedList(admin.ModelAdmin):
             with within(LONGEST):
                 response = super().changelist_view(request, extra_context)
                 if isinstance(response, SimpleTemplateResponse):
-                    self._tell_undated(request, (response.context_data or {})["cl"].result_list)
+                    rows = (response.context_data or {})["cl"].result_list
+                    self.look_at(rows)
+                    self._tell_undated(request, rows)
                     response.render()  # here, for a list reads its rows while it is drawn
                 return response
         except TookTooLong:
@@ -109,8 +111,12 @@ class LimitedList(admin.ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (record := kwargs.get("obj")) is not None:
+            self.look_at([record])
             self._tell_undated(request, [record])
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def look_at(self, rows: Iterable[Any]) -> None:
+        """Read once for these rows what their columns say beyond the table, before they are drawn."""
 
     def _tell_undated(self, request: HttpRequest, rows: Iterable[Any]) -> None:
         """Say which rows have a date that cannot be right: a finding, here and in the log."""

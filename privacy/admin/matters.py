@@ -28,8 +28,8 @@ class Matters:
 def matters_of(owner: Any, actor: Actor) -> list[Matters]:
     """Return what the records of other pages tell of a customer or company, as far as this actor works with them.
 
-    Numbers, days and states, which are not sealed: nothing is opened. Two queries for each kind, however many there
-    are.
+    Numbers, days and states, which are not sealed: nothing is opened. As many queries for each kind, however many
+    there are.
     """
     found = []
     for one in admin.site._registry.values():
@@ -37,6 +37,8 @@ def matters_of(owner: Any, actor: Actor) -> list[Matters]:
             continue
         if (rows := one.rows_of(owner)) is None:
             continue
-        lines = [Task(one.url_of(row), *one.line_of(row)) for row in rows[:SHOWN_OF_MATTERS]]
+        shown = list(rows[:SHOWN_OF_MATTERS])
+        one.look_at(shown)
+        lines = [Task(one.url_of(row), *one.line_of(row)) for row in shown]
         found.append(Matters(capfirst(str(one.opts.verbose_name_plural)), lines, rows.count()))
     return found

@@ -29,6 +29,7 @@ from privacy.requests import (
     grounds,
     history,
     in_words,
+    listing,
     nothing,
     paper,
     posting,
@@ -115,8 +116,12 @@ class RequestAdmin(LetterPages):
 
     @admin.display(description="State", ordering="state")
     def stands(self, record: Request) -> str:
-        """Return how the request stands in words: while identity is the matter, whether it is proved yet."""
+        """Return how the request stands in words: while identity is the matter, whether it is proved yet; for whom it
+        waits; of one in doubt that somebody has to look."""
         return record.get_state_display()
+
+    def look_at(self, rows: Iterable[Any]) -> None:
+        listing.tell(rows)
 
     @admin.display(description="Answer due", ordering="due_on")
     def due(self, record: Request) -> str:
@@ -148,14 +153,17 @@ class RequestAdmin(LetterPages):
         """Return what the request waits for."""
         if not record.procedure.is_known:
             return f"Nothing: this version of the site does not know a request of the kind “{record.kind}”. Tell who runs the site."
+        if record.is_in_doubt:
+            return _("Somebody has to look at it: it is not as the site wrote it")
         if record.state == State.PARKED:
             return "It failed ten times and waits for you."
         if not record.step:
             return "Nothing"
         step = record.procedure.named(record.step)
+        needs_second = record.is_open and waits.is_undecided(record)
         if step is not None and step.waits:
-            return f"Waits for {step.waits}"
-        if record.is_open and waits.is_undecided(record):
+            return f"Waits for {'a second person, and for ' if needs_second else ''}{step.waits}"
+        if needs_second:
             return "Waits for a second person"
         if record.step == procedures.CLOSE.name and answer.is_to_post(record):
             return "Waits for the answer to be posted: open it under Letters, print it, post it and mark it as posted"

@@ -17,8 +17,8 @@ from privacy.requests import bound, procedures
 from privacy.requests.procedure import Procedure
 from privacy.requests.states import (
     BEING_PROVED,
+    FOR_OUR_STAFF,
     OPEN_STATES,
-    UNKNOWN_KIND,
     WAITS_FOR_ITS_PERSON,
     WAITS_FOR_SECOND,
     WAITS_FOR_YOU,
@@ -143,7 +143,9 @@ class Request(vault.SealedModel):
         validators=[cards.refuse],
     )
     changed_records = vault.EncryptedJSONField(envelope="request_file", verbose_name="records with a changed address")
-    needs_second: bool = False  # whether a second person has still to decide, where a page has read it
+    # What `stands` says beyond the state, where `listing.tell` has read it.
+    needs_second: bool = False  # whether a second person has still to decide
+    is_in_doubt: bool = False  # whether the row is not what the site wrote
 
     class Meta(vault.SealedModel.Meta):
         ordering = ["due_on", "reference"]
@@ -185,16 +187,18 @@ class Request(vault.SealedModel):
     def stands(self, waits: str = WAITS_FOR_YOU) -> str:
         """Return how it stands in words, to its person: whether identity is proved yet, and for whom it waits.
 
-        `waits` says that a plan waits for its person, to who reads it. Of a second person it tells where
-        `listing.with_questions` read whether one is asked.
+        `waits` says that a plan waits for its person, to who reads it. Of a second person, and of a row that is not
+        what the site wrote, it tells where `listing.tell` was asked.
         """
+        if self.is_in_doubt:
+            return FOR_OUR_STAFF
         if self.state == State.IDENTITY and not self.is_identified:
             return BEING_PROVED
         if self.waits_for_its_person:
             return waits
         if self.is_open and self.state != State.PARKED:
             if not self.procedure.is_known:
-                return UNKNOWN_KIND
+                return FOR_OUR_STAFF
             if self.needs_second:
                 return WAITS_FOR_SECOND
         return str(dict(State.choices).get(self.state, self.state))
@@ -206,12 +210,12 @@ class Request(vault.SealedModel):
     @property
     def is_answered(self) -> bool:
         """True once the answer has gone out; one for a copy stays open until it is fetched or its week is over."""
-        return self.state in (State.REPLIED, State.CLOSED)
+        return self.state in (State.REPLIED, State.CLOSED) and not self.is_in_doubt
 
     @property
     def waits_for_its_person(self) -> bool:
         """True while the plan is made and the person has to confirm it."""
-        return self.state == State.PLANNED and self.procedure.is_confirmed
+        return self.state == State.PLANNED and self.procedure.is_confirmed and not self.is_in_doubt
 
     @property
     def can_withdraw(self) -> bool:

@@ -31,7 +31,7 @@ BEING_PROVED = "identity being proved"
 WAITS_FOR_YOU = "plan made, waits for your confirmation"
 WAITS_FOR_ITS_PERSON = "plan made, waits for the person's confirmation"
 WAITS_FOR_SECOND = "a second member of our staff has to look at it"
-UNKNOWN_KIND = "our staff have to look at it"
+FOR_OUR_STAFF = "our staff have to look at it"  # of a kind that is not known here, or not as the site wrote it
 
 
 # The state machine, whole: from -> to. Whatever is not here cannot happen (design 5).

@@ -49,8 +49,11 @@ def _own(request: HttpRequest) -> Any:
 @require_safe
 def requests(request: HttpRequest) -> HttpResponse:
     """List the signed-in person's requests, newest first; opens no envelope."""
-    hers = listing.with_questions(_own(request)).order_by("-filed_at", "-pk")
-    page = Paginator(hers, PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(_own(request).order_by("-filed_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = listing.tell(page.object_list)
+    answered = listing.answered_at(page.object_list)
+    for one in page.object_list:
+        one.answered_at = answered.get(one.pk)
     return render(request, "privacy/requests.html", {"page": page})
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from privacy.calendar import company_day, undated
 from privacy.requests import listing, procedures
 from privacy.requests.models import Request
-from privacy.requests.states import State
+from privacy.requests.states import WAITS_FOR_SECOND, State
 from privacy.work import progress
 
 
@@ -68,7 +68,7 @@ def _line(request: Request, shown: dict[str, Any]) -> str:
         said.append(f"answer by: {undated.SENTENCE}")
     elif request.is_open:
         said.append(f"answer by {request.due_on:%-d %B %Y}")
-    if shown["needs_second_person"]:
+    if shown["needs_second_person"] and WAITS_FOR_SECOND not in said[0]:
         said.append("waits for a second person")
     if request.is_open and not shown["identified"]:
         said.append("it is not proved yet who asks")

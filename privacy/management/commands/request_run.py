@@ -12,7 +12,7 @@ from django.utils import timezone
 from privacy.calendar import company_day
 from privacy.gate.system import system, system_actor
 from privacy.management.one_request import RequestCommand, named
-from privacy.requests import assessment, execute, history, procedures, reading, services, waits, writing
+from privacy.requests import assessment, execute, history, listing, procedures, reading, services, waits, writing
 from privacy.requests.models import Request
 from privacy.requests.states import State
 
@@ -41,7 +41,7 @@ class Command(RequestCommand):
     def handle(self, *args: Any, reference: str, **options: Any) -> None:
         request = named(reference)
         if not request.is_open:
-            raise CommandError(f"This request is {request.get_state_display()}: nothing is left to do.", returncode=3)
+            raise CommandError(f"This request is {listing.told(request)}: nothing is left to do.", returncode=3)
         if not request.procedure.is_known:
             raise CommandError(services.UNKNOWN, returncode=3)
         if options["dry_run"]:
@@ -53,7 +53,7 @@ class Command(RequestCommand):
         if options["json"]:
             self.stdout.write(json.dumps(reading.show(request)))
         else:
-            self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
+            self.stdout.write(f"{request.reference}: {listing.told(request)}.")
         if word in ("retry", "parked"):
             raise CommandError(
                 f"The step {request.step} failed ({request.last_error}); {AFTER_A_FAILURE[word]}.", returncode=1

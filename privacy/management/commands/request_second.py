@@ -12,7 +12,7 @@ from django.utils import timezone
 from privacy.calendar import undated
 from privacy.gate.system import system, system_actor
 from privacy.management.one_request import named
-from privacy.requests import excess, proof, reading, second, sight
+from privacy.requests import excess, listing, proof, reading, second, sight
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import SecondLook
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             if options["json"]:
                 self.stdout.write(json.dumps(reading.show(request)))
             else:
-                self.stdout.write(f"{request.reference}: {request.get_state_display()}.")
+                self.stdout.write(f"{request.reference}: {listing.told(request)}.")
                 if options["dry_run"]:
                     word = SecondLook.Outcome(options["decision"]).label
                     self.stdout.write(f"It can be decided so: {word}. Nothing was changed: this was a dry run.")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from privacy import called, datamap
 from privacy.calendar import company_day, undated
 from privacy.management.one_request import RequestCommand, named
-from privacy.requests import reading
+from privacy.requests import listing, reading
 from privacy.requests.models import Request
 from privacy.views import words
 
@@ -33,7 +33,11 @@ class Command(RequestCommand):
         if options["json"]:
             self.stdout.write(json.dumps(shown))
             return
-        self.stdout.write(f"{request.reference}: {request.title}, {request.get_state_display()}.")
+        self.stdout.write(f"{request.reference}: {request.title}, {listing.told(request)}.")
+        if request.is_in_doubt:
+            self.stdout.write("It is not as the site wrote it: `seal_requests --dry-run` says why (docs/runbook.md).")
+        elif request.is_open and request.needs_second:
+            self.stdout.write("A second person has to decide about it: `request_second`.")
         for line in (*_dates(request), *_decisions(request.stage, shown), *_steps(request, shown)):
             self.stdout.write(line)
 

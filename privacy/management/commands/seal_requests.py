@@ -74,7 +74,7 @@ class Command(BaseCommand):
     def _tell(self, doubted: list[Request]) -> None:
         for one in doubted:
             self.stdout.write(
-                f"{one.reference}: {one.title}, {one.get_state_display()}; who is asking: "
+                f"{one.reference}: {one.title}, by its row {one.get_state_display()}; who is asking: "
                 f"{one.get_identity_display()}; it covers {one.get_scope_display()}"
             )
             found = contradictions.of(one.pk)

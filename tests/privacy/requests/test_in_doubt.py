@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
@@ -18,6 +20,9 @@ from tests.asked import NOW, confirmed, filed, run
 
 pytestmark = [pytest.mark.django_db(databases="__all__")]
 LIST = "Requests that somebody has to look at, open or ended within 30 days"
+
+
+TO_LOOK = "our staff have to look at it"
 
 
 def customers(count: int) -> list[Customer]:
@@ -57,3 +62,43 @@ def test_many_requests_are_looked_at_in_as_many_queries_as_one() -> None:
             assert list(in_doubt.among(Request.objects.all())) == []
         counts.append((len(main), len(keys)))
     assert counts[0] == counts[1]
+
+
+def said(command: str, *arguments: str) -> str:
+    out = io.StringIO()
+    call_command(command, *arguments, stdout=out)
+    return out.getvalue()
+
+
+def row_of(request: Request, text: str) -> str:
+    """Return the row of a request in a list of the desk, which names all states beside it, to choose from."""
+    found = re.search(rf"<tr>(?:(?!</tr>).)*{request.reference}.*?</tr>", text, re.S)
+    return found[0] if found else ""
+
+
+def test_no_list_page_or_command_calls_carried_out_what_somebody_wrote_into_a_row() -> None:
+    alice = factories.customer(email="alice@example.com", user=factories.login("alice", "alice@example.com"))
+    planned = filed(alice)
+    with time_machine.travel(NOW, tick=False):
+        hers, pat = (
+            pages.signed_in(alice.user),
+            pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",))),
+        )
+
+        def places() -> dict[str, str]:
+            return {
+                "account": pages.read(hers.get("/account/")),
+                "list": pages.read(hers.get("/privacy/requests/")),
+                "front page": pages.read(pat.get("/admin/")),
+                "desk list": row_of(planned, pages.read(pat.get("/admin/privacy/request/?work=all"))),
+                "desk page": pages.read(pat.get(f"/admin/privacy/request/{planned.pk}/change/")),
+                "person's page": pages.read(pat.get(f"/admin/accounts/customer/{alice.pk}/change/")),
+                "request_list": said("request_list", "--all"),
+                "request_show": said("request_show", planned.reference),
+            }
+
+        assert not [name for name, text in places().items() if TO_LOOK in text], "control"
+        roles.run(f"UPDATE privacy_request SET state = 'executed', step = 'letter' WHERE id = '{planned.pk}'")
+        said_of_it = places()
+    assert not [name for name, text in said_of_it.items() if TO_LOOK not in text.lower()]
+    assert not [name for name, text in said_of_it.items() if re.search(r"\bcarried out\b", text, re.I)]
