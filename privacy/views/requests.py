@@ -67,15 +67,26 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
     if request.method == "POST":
         return _filed(request, kind, now)
     subject, today = request.user.subject_id, company_day(now)
+    already = next(iter(listing.tell(_own(request).filter(kind=kind, state__in=OPEN_STATES)[:1])), None)
     context = {
         "right": right,
         "first": [procedures.get(other) for other in right.waits_for],
-        "open_request": _own(request).filter(kind=kind, state__in=OPEN_STATES).first(),
+        "open_request": already,
+        "copy": already and _copy_to_fetch(already, now),
         "warnings": assessment.warnings_of(Request(kind=kind, subject_id=subject), today) if right.removes else [],
         "unjoined": unjoined.found(subject, today) if right.gives else "",
         "has_copy": right.removes and export.has_left(subject, now=now),
     }
     return render(request, right.pages.new, context)
+
+
+def _copy_to_fetch(about: Request, now: datetime) -> Any:
+    """Return the copy of a request that its person can fetch now, None without one; `listing.tell` was asked, or its
+    like."""
+    if not about.procedure.gives or about.needs_second or about.is_in_doubt:
+        return None
+    copy = export.live(about)
+    return copy if copy and copy.expires_at > now else None
 
 
 def _filed(request: HttpRequest, kind: str, now: Any) -> HttpResponse:
@@ -104,8 +115,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     now = timezone.now()
     still = result.still(about, now)
     about.needs_second = still["needs_second"]
-    copy = export.live(about) if about.procedure.gives and not still["needs_second"] else None
-    copy = copy if copy and copy.expires_at > now else None
+    copy = _copy_to_fetch(about, now)
     copy_ended = "" if still["needs_second"] else ends.of_copy(about, now=now)
     is_damaged = ends.is_damaged(about, now=now) and not still["needs_second"]
     new_copy = "" if still["needs_second"] or copy else ends.new_copy(about, now=now)

@@ -18,8 +18,9 @@ from django.utils.html import escape, strip_tags
 from accounts.models import Customer, User
 from privacy import datamap, gate, letters, vault
 from privacy.gate import log
+from privacy.gate.system import system
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
-from privacy.requests import codes, execute, filing
+from privacy.requests import codes, execute, filing, writing
 from tests import factories, pages
 from tests.factories import an_order, an_rma
 
@@ -260,7 +261,11 @@ def test_a_copy_is_asked_for_made_and_fetched(hers: Client, customer: Customer) 
         (hers.get(f"/privacy/requests/{about.pk}/export/destroy/", follow=True), "There is no copy to destroy."),
     ):
         assert said in pages.check(answer)
+    again = pages.read(hers.get("/privacy/requests/new/access/"))
+    assert "You have asked for a copy already" in again and "Ask for the copy" not in again
     carry_out(about)
+    again = pages.read(hers.get("/privacy/requests/new/access/"))
+    assert "Your copy is ready" in again and "already" not in again and "Ask for the copy" not in again
     text = pages.check(hers.get(f"/privacy/requests/{about.pk}/"))
     assert "Your copy is ready" in text
     assert "User name" in text and "Password" not in text, "no copy holds a password"
@@ -271,6 +276,10 @@ def test_a_copy_is_asked_for_made_and_fetched(hers: Client, customer: Customer) 
     archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
     whole = json.loads(archive.read("data.json"))
     assert any("Archer" in str(record["values"]) for record in whole["records"])
+    with system("letter"):
+        writing.send_due(now=timezone.now())
+    carry_out(about)
+    assert "Ask for the copy" in pages.read(hers.get("/privacy/requests/new/access/"))
 
 
 def test_the_copy_needs_the_password_once_more(alice: User, hers: Client) -> None:
@@ -329,6 +338,16 @@ def test_confirming_shows_reference_date_and_code_once(hers: Client) -> None:
     code = re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", text)
     assert code and code[0] not in pages.check(hers.get(f"/privacy/requests/{about.pk}/"))
     assert codes.code_matches(code[0], about)
+
+
+def test_who_confirms_in_another_browser_is_told_where_the_code_stands(alice: User, hers: Client) -> None:
+    about = ask_for(hers, "erasure")
+    browser = pages.signed_in(alice, again=True)
+    text = pages.read(browser.post(f"/privacy/requests/{about.pk}/confirm/", {"plan_hash": plan_hash(browser, about)}))
+    assert "Write the reference down now" in text and "stands in our acknowledgement of your request" in text
+    with vault.internal():
+        given = letters.given(about.letters.get(kind="acknowledgement"))[0]
+    assert re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", given)
 
 
 def test_another_plan_than_the_one_shown_is_not_confirmed(hers: Client, customer: Customer) -> None:
