@@ -36,11 +36,9 @@ NOBODY = UUID(int=0)
 CHUNK = 1_000
 
 
-def write(out: io.IOBase, request: Request, now: datetime) -> None:
-    """Write the archive of this request, which is about a person, or about records. Raises contents.CopyIncomplete,
-    bound.NotOurs."""
-    if request.subject_id is None:
-        raise contents.CopyIncomplete
+def write(out: io.IOBase, request: Request, subject: UUID, now: datetime) -> None:
+    """Write the archive of this request of `subject`'s, which is about a person, or about records. Raises
+    contents.CopyIncomplete, bound.NotOurs."""
     if request.is_about_records:
         kinds = contents.kinds_of(addresses.records_of(request))
         verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
@@ -51,15 +49,15 @@ def write(out: io.IOBase, request: Request, now: datetime) -> None:
         with vault.internal():
             _archive(out, request, kinds, verdicts, now)
         return
-    kinds = contents.kinds(request.subject_id)
+    kinds = contents.kinds(subject)
     for kind in kinds:
         if kind.declaration.model is Decision:
             # What this request decided is the copy itself: one line for each record that stands in it anyway.
             kind.rows = kind.rows.exclude(request=request)
             kind.count = kind.rows.count()
     kinds = [kind for kind in kinds if kind.count]
-    _check_owners(kinds, ("subject", request.subject_id))
-    verdicts = _alike(assessment.assess_all(request.subject_id, today=company_day(now), asked=False))
+    _check_owners(kinds, ("subject", subject))
+    verdicts = _alike(assessment.assess_all(subject, today=company_day(now), asked=False))
     _archive(out, request, kinds, verdicts, now)
 
 
@@ -82,16 +80,18 @@ def _check_owners(kinds: list[contents.Kind], owner: vault.keys.Owner | None) ->
 
 
 def _note(kinds: list[contents.Kind], now: datetime) -> None:
-    """Write into the access log that these records are opened for a copy, for each owner of them."""
+    """Write into the access log that these records are opened for a copy, for each owner of them. Raises
+    contents.CopyIncomplete where nobody acts, of whom it could tell."""
     actor = current()
+    if actor is None:
+        raise contents.CopyIncomplete
     opened: dict[tuple[str, UUID | None], dict[str, list[UUID]]] = {}
     for kind in kinds:
         for row in kind.rows:
             of_owner = opened.setdefault(row.vault_owner(), {})
             for envelope in kind.declaration.still_sealed(row):
                 of_owner.setdefault(f"{kind.label}/{envelope}", []).append(row.pk)
-    if actor is not None:
-        log.write([log.Opening(actor, owner, records) for owner, records in opened.items()], now=now)
+    log.write([log.Opening(actor, owner, records) for owner, records in opened.items()], now=now)
 
 
 def _archive(out: io.IOBase, request: Request, kinds: list[contents.Kind], verdicts: Verdicts, now: datetime) -> None:

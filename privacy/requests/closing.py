@@ -121,13 +121,10 @@ def _unanswered(request: Request, now: datetime) -> Wait | None:
 def _written(request: Request) -> str | None:
     """Return the number of the letter that the history calls the answer, the last one where it was written anew; ""
     where none was to be written, None for one of before, whose history does not say."""
-    for detail in reversed(history.details(request, history.ANSWERED_ANEW)):
-        if isinstance(found := detail.get(ANSWER), str):
-            return found
-    for detail in history.details(request, history.STEP, step=procedures.LETTER.name):
-        if isinstance(found := detail.get(ANSWER), str):
-            return found
-    return None
+    anew = history.details(request, history.ANSWERED_ANEW)
+    told = anew or history.details(request, history.STEP, step=procedures.LETTER.name)
+    written: str | None = told[-1].get(ANSWER) if told else None
+    return written
 
 
 def _has_gone(word: Letter, request: Request) -> bool:

@@ -117,7 +117,7 @@ def build(request: Request, *, now: datetime) -> Export:
             os.chmod(target, 0o600)
             with stream.SealedWriter(file, export.pk, envelope=ENVELOPE, owner=request.vault_owner()) as sealed:
                 counted = _Counted(sealed)
-                archive.write(counted, request, now)
+                archive.write(counted, request, request.subject_id, now)
             file.flush()
             os.fsync(file.fileno())
         export.size, export.sha256, export.built_at = counted.size, counted.sha256, now

@@ -248,7 +248,7 @@ def _new(receipt: Receipt, now: datetime) -> Request:
     if subject is not None:
         country, region = assessment.place_of(subject)
         email, name = proving.on_file(subject, email, name, now)
-    elif procedures.get(kind).may_be_about_records:
+    else:
         records, spelled = addresses.carrying(email, now=now)
         if records:
             scope, (country, region) = Request.Scope.RECORDS, assessment.place_of_records(records)

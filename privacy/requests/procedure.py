@@ -175,7 +175,6 @@ class Procedure:
     )
     tells_others: bool = True  # every other e-mail of the person is told, where a proof was not the login
     tells_recipients: bool = False  # the answer names who else has the data (Art. 19)
-    may_be_about_records: bool = True  # for single records with one address, where nobody is known by it
     may_be_excessive: bool = True  # it may be refused as manifestly unfounded or excessive (Art. 12(5))
     waits_for: tuple[str, ...] = field(default=())  # an open request of these rights is answered first
     is_known: bool = True

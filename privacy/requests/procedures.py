@@ -288,6 +288,5 @@ def _unknown(kind: str) -> Procedure:
         at_gate=ONLY_PLANS,
         does=Does.NOTHING,
         doors=frozenset(),
-        may_be_about_records=False,
         is_known=False,
     )  # fmt: skip

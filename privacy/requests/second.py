@@ -333,18 +333,17 @@ def stands_still(request: Request) -> bool:
 def last_day(request: Request, *, actor: Actor, now: datetime) -> bool:
     """Answer the person in time when nobody has decided by the due date: more time, else a refusal with its reason.
 
-    Where the question was put too late to be looked at before that day, late is late: the request stays open and
-    overdue, it alarms, the person is told, and the second person decides. Returns whether the request has ended.
-    Does nothing before that day.
+    To be called while one asks who it is. Where the question was put too late to be looked at before that day, late is
+    late: the request stays open and overdue, it alarms, the person is told, and the second person decides. Returns
+    whether the request has ended. Does nothing before that day.
     """
     if company_day(now) < request.due_on:
         return False
     if deadline.may_post_notice(request, now=now):
         deadline.extend_by_itself(request, deadline.SECOND_PERSON, actor=actor, now=now)
         return False
-    asked = [at[0] for why, at in questions.of(request).open.items() if why != questions.EXCESSIVE]
-    if not asked:
-        return False
+    # A proposed refusal ended on this day (`excess.last_day`): those about who asks are left.
+    asked = [at[0] for at in questions.of(request).open.values()]
     if clock.expires_at(request.due_on) - max(asked) < LEAST_TIME_TO_LOOK:
         _say_that_it_is_late(request, now=now)
         return False

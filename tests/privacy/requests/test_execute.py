@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
+from django.db.models.signals import post_save
 
 from accounts.models import Address, Communication, Customer, FreightAccount, LoginAddress, Session, User
 from orders.models import Order
@@ -320,6 +321,58 @@ def test_it_is_parked_after_ten_failures_and_goes_on_by_a_persons_decision(asked
     services.resume(request, actor=OPERATOR, now=clock())
     run(request, clock)
     assert request.state == State.CLOSED
+
+
+def test_it_is_parked_when_ten_workers_were_killed_at_it_and_told_nobody(asked: Asked, monkeypatch) -> None:
+    request, clock = asked.request, Clock()
+    for _ in range(execute.MOST_ATTEMPTS):
+        kill_at("wait_for_access", monkeypatch)
+        with pytest.raises(Killed):  # once the lease of the one before is over
+            execute.run(request.pk, clock=clock, pause=lambda: setattr(clock, "now", clock.now + timedelta(hours=2)))
+    clock.now += timedelta(hours=2)
+    assert execute.advance(request.pk, now=clock()) == "parked"
+    request.refresh_from_db()
+    assert (request.state, request.attempts, request.last_error) == (State.PARKED, execute.MOST_ATTEMPTS, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_others_do_between_the_lease_and_the_step_costs_no_step(alice) -> None:
+    """Another worker holds the row, a statement takes too long meanwhile, and the person takes the request back."""
+    request = confirmed(alice)
+    other = connection.copy()
+    between: list[Any] = []
+
+    def leased(sender: type[Request], instance: Request, update_fields: Any, **_: Any) -> None:
+        if "tries" in (update_fields or ()) and between:
+            transaction.on_commit(between.pop())
+
+    def hold() -> None:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT FROM privacy_request WHERE id = %s FOR UPDATE", [request.pk])
+
+    post_save.connect(leased, sender=Request)
+    words, clock = [], Clock()
+    try:
+        for limit, act in (
+            ("SET lock_timeout = '20ms'", hold),
+            ("SET statement_timeout = '20ms'", hold),
+            ("RESET ALL", lambda: services.withdraw(request, actor=as_customer(alice), now=clock())),
+        ):
+            between.append(act)
+            with connection.cursor() as cursor:
+                cursor.execute(limit)
+            words.append(execute.advance(request.pk, now=clock()))
+            other.rollback()
+            with connection.cursor() as cursor:
+                cursor.execute("RESET ALL")
+            clock.now += timedelta(hours=2)
+    finally:
+        post_save.disconnect(leased, sender=Request)
+        other.close()
+    assert words == ["busy", "retry", "stale"] and not between
+    request.refresh_from_db()
+    assert (request.state, request.last_error, request.tries) == (State.WITHDRAWN, "", {"wait_for_access": 3})
 
 
 def test_everybody_is_signed_out_and_waiting_mail_stops(alice, client: Any) -> None:

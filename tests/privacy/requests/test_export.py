@@ -17,7 +17,7 @@ import pytest
 
 from accounts.models import Customer
 from orders.models import Order
-from privacy import audit, datamap, gate
+from privacy import audit, datamap, gate, vault
 from privacy.gate.log import AccessEntry
 from privacy.gate.system import system
 from privacy.requests import archive, assessment, contents, export, services, sight, steps
@@ -29,6 +29,7 @@ from tests import factories, pages, people, roles
 from tests.asked import NOW, OPERATOR, PRIVACY, Clock, filed, outlived, run
 from tests.beginnings import beginning
 from tests.factories import BILL, SHIP, an_order, an_rma, as_customer
+from tests.journeys.everybody import undone
 
 PLANTED = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
@@ -231,6 +232,10 @@ def test_a_fetch_is_counted_audited_and_shown_to_the_person(alice) -> None:
     request = filed(alice, "access")
     run(request)
     assert export.build(request, now=NOW) == Export.objects.get(), "it is made once"
+    with undone():
+        Request.objects.filter(pk=request.pk).update(due_on=NOW + timedelta(days=999))
+        with pytest.raises(export.NoCopy):  # of a request in doubt none goes out to anybody
+            export.fetch(request, actor=OPERATOR, now=NOW, via="command")
     _, chunks = export.fetch(request, actor=OPERATOR, now=NOW, via="command")
     assert sum(map(len, chunks)) == Export.objects.get().size
     assert Export.objects.get().downloads == 1
@@ -252,6 +257,8 @@ def test_a_removal_destroys_the_copies_whose_week_is_over_and_no_other(alice) ->
 def test_a_copy_that_is_gone_is_neither_fetched_nor_destroyed_and_none_is_made_of_nobodys_data(alice) -> None:
     request = filed(alice, "access")
     run(request)
+    vault.keys.destroy([(Export.objects.get().pk, export.ENVELOPE)], now=NOW)  # and the worker was killed here
+    assert export.damaged(request) is None and export.live(request) is None, "it has ended, and is no damaged one"
     export.destroy(request, actor=as_customer(alice), now=NOW)
     for act in (export.fetch, export.destroy):
         with pytest.raises(export.NoCopy):
@@ -279,7 +286,8 @@ def test_what_is_open_may_go_before_its_last_day_and_says_so() -> None:
     }  # fmt: skip
 
 
-def test_few_and_many_records_are_judged_alike(alice, kept_order, monkeypatch) -> None:
+def test_few_and_many_records_are_judged_alike(alice, old_order, kept_order, monkeypatch) -> None:
+    factories.address(alice)
     few = assessment.facts_of(alice.subject_id, whole=True)
     monkeypatch.setattr(assessment, "CHUNK", 1)
     assert assessment.facts_of(alice.subject_id, whole=True) == few and len(few) > 3
@@ -323,7 +331,7 @@ def test_ten_times_the_records_need_as_many_queries_per_record(alice, django_ass
         )
         with django_assert_max_num_queries(500) as seen, system("export", subject=alice.subject_id):
             sink = io.BytesIO()
-            archive.write(sink, request, NOW)
+            archive.write(sink, request, alice.subject_id, NOW)
         return len(seen)
 
     factories.address(alice)

@@ -17,16 +17,17 @@ from django.utils.html import strip_tags
 from accounts import upgrades
 from accounts.models import Customer
 from privacy import audit, vault
-from privacy.requests import bound, closing, export, given_out, second, waits
+from privacy.requests import answer, bound, closing, export, given_out, second, waits
 from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
 from privacy.vault import stream
 from privacy.vault.keystore import once
 from privacy.vault.models import DataKey, Once
 from privacy.views import ends
-from tests import factories, pages
+from tests import factories, pages, roles
 from tests.asked import NOW, OPERATOR, Clock, filed, run
 from tests.factories import as_customer
+from tests.privacy.requests.test_planted_letters import PLANTED, until
 
 pytestmark = pytest.mark.django_db
 WEEK = timedelta(days=7)
@@ -128,6 +129,7 @@ def test_a_damaged_copy_is_called_ready_nowhere_answers_nothing_and_is_made_anew
         assert BEING_MADE in said and "Ask for the copy again" not in said and "Your copy cannot" not in said
         by = strip_tags(clerk.get(f"/admin/privacy/request/{request.pk}/history/", follow=True).text)
         assert "Copy damaged – one of our programs" in " ".join(by.split()), "what found it"
+        browser.post(f"{here}export/")  # told once
         copy.refresh_from_db()
         told = audit.history(reference=request.reference)
         assert copy.downloads == 0 and not told.filter(action__in=("copy.begun", "copy.fetched")).exists()
@@ -206,6 +208,18 @@ def test_a_damaged_copy_that_somebody_has_ended_is_not_made_again(alice, bob) ->
     for request in (hers, his):
         run(request, Clock(NOW + timedelta(hours=1)))
         assert request.state == State.CLOSED and not Export.objects.filter(request=request, deleted_at=None).exists()
+
+
+def test_a_copy_that_a_second_person_ended_before_its_answer_closes_without_one(alice) -> None:
+    request, clock = filed(alice, "access"), Clock()
+    until(request, "letter", clock)
+    waits.ask(request, SecondLook.Why.NOT_ME, actor=None, now=NOW)
+    second.decide(request, "end", actor=OPERATOR, now=NOW)
+    until(request, "close", clock)
+    roles.run(PLANTED.format(key=answer.key(request), pk=request.pk))
+    run(request, clock)
+    assert request.state == State.CLOSED and not request.letters.filter(kind="copy_ready").exists()
+    assert not Export.objects.filter(deleted_at=None).exists() and not list(export.folder().iterdir())
 
 
 def test_of_a_copy_whose_person_is_gone_no_other_one_can_be_made(alice) -> None:

@@ -319,6 +319,8 @@ def test_an_answer_that_lapsed_is_no_answer(alice: Customer, bob: Customer, outb
     assert word.credentials_until is not None and word.request is not None, "bob has no login: it gives a link"
     roles.run(f"UPDATE privacy_letter SET credentials_until = '2026-11-20 15:00:00+00' WHERE id = '{word.pk}'")
     outbox.clear()
+    at.now += timedelta(days=8)
+    assert export.expire(now=at.now) == 1, "it waited longer than its copy lasts: another one is made"
     run(word.request, at)
     at.now += timedelta(minutes=20)
     run(word.request, at)
@@ -326,3 +328,4 @@ def test_an_answer_that_lapsed_is_no_answer(alice: Customer, bob: Customer, outb
     assert anew.pk != word.pk and letters.went_at([word.pk, anew.pk]).keys() == {anew.pk}
     assert vault.keys.is_destroyed(word.pk, "letter") and word.request.state == State.REPLIED
     assert "/privacy/link/" in outbox[-1].body and bound.is_ours(word.request)
+    assert export.live(word.request) is not None
