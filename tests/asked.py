@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,9 +12,12 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from privacy import datamap
+from privacy.facts import Facts
 from privacy.gate import Actor
 from privacy.requests import erasure, excess, execute, filing, proof, services, writing
 from privacy.requests.models import Request
+from privacy.retention import rules
+from privacy.retention.gather import with_flags
 from privacy.retention.verdict import Verdict
 from tests import factories
 from tests.factories import an_order, as_customer
@@ -49,6 +53,12 @@ def confirmed(customer: Customer, kind: str = "erasure", *, now: datetime = NOW)
     services.confirm(request, made.hash, actor=actor, now=now)
     request.refresh_from_db()
     return request
+
+
+def facts_of(rows: Iterable[Any]) -> list[Facts]:
+    """Return what the rules may know of these rows of one kind."""
+    found = [facts(row) for row in rows if (facts := datamap.for_model(type(row)).facts) is not None]
+    return with_flags(found, rules.load())
 
 
 class Clock:

@@ -22,7 +22,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import ProtectedError, Q
+from django.db.models import Q
 
 from privacy import audit, datamap, vault
 from privacy.actor import Actor
@@ -220,9 +220,8 @@ def _locked(declaration: Declaration, ids: Iterable[UUID]) -> models.QuerySet[An
 
 
 def _subjects_of(declaration: Declaration, rows: Iterable[UUID]) -> dict[UUID, UUID]:
-    if declaration.subject_path is None:
-        return {}
-    pairs = declaration.model._default_manager.filter(pk__in=list(rows)).values_list("pk", declaration.subject_path)
+    path: Any = declaration.subject_path  # what is decided about is about somebody
+    pairs = declaration.model._default_manager.filter(pk__in=list(rows)).values_list("pk", path)
     return {pk: subject for pk, subject in pairs if subject is not None}
 
 
@@ -308,15 +307,9 @@ def _delete(declaration: Declaration, ids: Sequence[UUID]) -> set[UUID]:
     The keys of rows that go along are destroyed by the vault when the deletion has committed.
     """
     free = set(ids) - _needed(declaration.model, ids) if ids else set()
-    if not free:
-        return set()
-    try:
-        with transaction.atomic():
-            _delete_now(declaration.model, free)
-        return free
-    except ProtectedError:
-        pass  # something that the map knows no facts of needs one of them: it alone stays
-    return {pk for pk in sorted(free) if len(free) > 1 and _delete(declaration, [pk])}
+    if free:
+        _delete_now(declaration.model, free)
+    return free
 
 
 def _needed(model: type[models.Model], ids: Sequence[UUID]) -> set[UUID]:

@@ -61,8 +61,5 @@ def _empty_of(declaration: Declaration, records: Sequence[UUID]) -> Empty:
 
 
 def _holds_nothing(row: Any, name: str) -> bool:
-    try:
-        value = getattr(row, name)
-        return value is False or value in (None, "", [], {})
-    except ValueError:  # a day that no calendar has: left out of the row by `broken.rows`
-        return False
+    value = getattr(row, name)
+    return value is False or value in (None, "", [], {})

@@ -311,6 +311,5 @@ def _called(rows: Iterable[tuple[str, UUID | None, UUID | None]]) -> dict[tuple[
             pk__in=ids, **{f"{declaration.subject_path}__in": list(subjects)}
         )
         for pk, number in theirs.order_by().values_list("pk", declaration.reference):
-            if number:
-                found[label, pk] = f"{declaration.title} {number}"
+            found[label, pk] = f"{declaration.title} {number}"
     return found

@@ -109,22 +109,31 @@ def has_no_end(request: Request, decision: Decision) -> bool:
 
 def worded(pk: UUID) -> set[int]:
     """Return the numbers of those decisions of a request that are told as in the plan of its file; all where
-    there is none, or it does not say."""
+    it does not say, or there is none any more."""
     request = Request.objects.get(pk=pk)
     decisions, plan = list(Decision.objects.filter(request=pk).order_by("pk")), of(request)
     if not plan:
-        return {one.pk for one in decisions}
+        return _without_plan(request, decisions)
     found = paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) or ()
     return {one.pk for one, verdict in found if is_worded(one, verdict)}
 
 
+def _without_plan(request: Request, decisions: Sequence[Decision]) -> set[int]:
+    """Return the numbers of all decisions where the file of the request has ended, or can be opened and has no plan, as
+    that of one made anew from the ledger: of none where it can't be opened, or was taken away."""
+    with vault.internal():
+        is_opened = isinstance(request.outcome, dict)
+    is_over = is_opened or vault.keys.is_destroyed(request.pk, bound.ENVELOPE)
+    return {one.pk for one in decisions} if is_over else set()
+
+
 def placed(pk: UUID) -> set[int]:
     """Return the numbers of those decisions of a request that stand where its plan has them, while the key store has no
-    key of what they call ended; all where there is no plan."""
+    key of what they call ended; all where there is no plan any more."""
     request = Request.objects.get(pk=pk)
     decisions, plan = list(Decision.objects.filter(request=pk).order_by("pk")), of(request)
     if not plan:
-        return {one.pk for one in decisions}
+        return _without_plan(request, decisions)
     found = paired(decisions, plan.get("verdicts", ()), gives=request.procedure.gives) or ()
     named = {one.pk: record_of(one, verdict) for one, verdict in found}
     return set(named) - decided.said_too_early((one for one, _ in found), named)

@@ -427,8 +427,3 @@ def _goes_with(declaration: Declaration, row: Any) -> str:
     other: Declaration = datamap.for_model(cast("Any", datamap.field_named(declaration.model, hop).related_model))
     reference = getattr(getattr(row, hop, None), other.reference, "") if other.reference else ""
     return f"{other.called(1)} {reference}".strip()
-
-
-def counts(kinds: Sequence[Kind]) -> Counter[Life]:
-    """Return how many records stand in each part of life."""
-    return Counter({life: sum(kind.count for kind in kinds if kind.declaration.life is life) for life in Life})

@@ -49,19 +49,15 @@ def was_ours(decision: Decision) -> bool:
     return any(vault.mac_fits(decision.mac, *says(decision)) for says in (_said_before, _said_of_end, _said_of_words))
 
 
-def change(decisions: models.QuerySet[Decision], **columns: Any) -> list[Decision]:
-    """Write these columns into decisions, with their keyed hashes; return those that did not fit
-    before: they stay as they are."""
-    left = []
+def change(decisions: models.QuerySet[Decision], **columns: Any) -> None:
+    """Write these columns into decisions, with their keyed hashes; those that did not fit before stay as they are."""
     with transaction.atomic():
         for one in decisions.order_by("pk").select_for_update(of=("self",)).iterator(CHUNK):
             if not is_ours(one):
-                left.append(one)
                 continue
             for name, value in columns.items():
                 setattr(one, name, value)
             Decision.objects.filter(pk=one.pk).update(**columns, mac=sign(one).mac)
-    return left
 
 
 def done(decisions: models.QuerySet[Decision], at: datetime) -> None:
@@ -161,9 +157,7 @@ def bind_places(stands: Callable[[UUID], Collection[int]]) -> int:
     for request in list(Decision.objects.order_by("request").values_list("request", flat=True).distinct()):
         found = _of(request)
         fitted = {one.pk for one in found if vault.mac_fits(one.mac, *_said_of_words(one)) or is_ours(one)}
-        if fitted:
-            fitted &= set(stands(request))
-            count += _sign_placed(found, fitted)
+        count += _sign_placed(found, fitted & set(stands(request)))
     return count
 
 

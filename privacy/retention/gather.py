@@ -7,7 +7,7 @@ them in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -22,21 +22,11 @@ from privacy.retention.rules import Schedule
 from privacy.work.broken import Findings, spared
 
 
-def gather(declaration: Declaration, rows: Iterable[Any], schedule: Schedule) -> list[Facts]:
-    """Return the facts of these rows, in order; a constant number of queries beside the rows themselves.
-
-    None at all when the declaration offers no facts. Raises ScheduleError for an envelope without a class.
-    """
-    if declaration.facts is None:
-        return []
-    return with_flags([declaration.facts(row) for row in rows], schedule)
-
-
 def read(declaration: Declaration, ids: Sequence[UUID], *, findings: Findings) -> list[Facts]:
     """Return the facts of the rows with these numbers, in order; of a broken row that it is broken, and note it.
 
-    A row that is gone has none. A row is broken when it cannot be read (a day beyond all calendars) or its app cannot
-    say what is to be known of it.
+    A row that is gone has none, nor has one of a kind that offers none. A row is broken when it cannot be read (a day
+    beyond all calendars) or its app cannot say what is to be known of it.
     """
     if declaration.facts is None:
         return []
@@ -79,7 +69,8 @@ def _broken(declaration: Declaration, pk: UUID) -> Iterator[Facts]:
 
 
 def with_flags(found: list[Facts], schedule: Schedule) -> list[Facts]:
-    """Return the facts with what the other apps say of the same people, where a class asks for it; few queries."""
+    """Return the facts with what the other apps say of the same people, where a class asks for it; few queries. Raises
+    ScheduleError for an envelope without a class."""
     asking = [any(schedule[name].person_flags for name in facts.data) for facts in found]
     subjects = {facts.subject_id for facts, asks in zip(found, asking, strict=True) if asks and facts.subject_id}
     if not subjects:

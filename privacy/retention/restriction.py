@@ -35,7 +35,6 @@ from privacy.retention import decided, in_force, rules
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision, Hold
 from privacy.retention.rules import Schedule
-from privacy.vault import SealedModel
 from privacy.vault.keystore import keys
 from privacy.work.broken import Findings
 
@@ -118,8 +117,6 @@ def settle(
         declaration = datamap.for_label(label)
     except KeyError:
         return 0
-    if declaration.facts is None or not issubclass(declaration.model, SealedModel):
-        return 0
     schedule, today = rules.load(), company_day(now)
     noted = Findings() if findings is None else findings
     chunks = _batches(dict.fromkeys(records))
@@ -135,16 +132,14 @@ def _settle(
     now: datetime,
     findings: Findings,
 ) -> int:
-    sealed: type[SealedModel] = declaration.model  # type: ignore[assignment]  # looked at by the caller
     sources = _sources(declaration.label, ids)
     states: dict[Pair, str] = {}
     owner: dict[UUID, UUID | None] = {}
     # A broken record is restricted like any other, and stops no other one; the sweep names it.
     for facts in with_flags(read(declaration, list(ids), findings=Findings()), schedule):
         owner[facts.record_id] = facts.subject_id
-        for envelope in facts.data:
-            if envelope in sealed.envelopes():
-                states[facts.record_id, envelope] = codes(facts, envelope, sources, schedule, today)
+        for envelope in facts.data:  # of what is not sealed the key store has no key to be restricted
+            states[facts.record_id, envelope] = codes(facts, envelope, sources, schedule, today)
     before = keys.restrictions(owner)
     for record, _ in (pair for pair, code in before.items() if not matrix.is_readable(code)):
         findings.note("restriction", declaration.label, record, "Unreadable")
@@ -241,9 +236,8 @@ def _sources(label: str, ids: Collection[UUID]) -> Sources:
     )
     doubted: set[Pair] = set()
     for one in decisions:
-        if one.record_id is None:
-            continue
-        pair, until = (one.record_id, one.envelope), one.until
+        record: Any = one.record_id  # by the number it was found
+        pair, until = (record, one.envelope), one.until
         if not decided.is_ours(one):
             doubted.add(pair)
             continue

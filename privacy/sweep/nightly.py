@@ -335,12 +335,17 @@ class _Run:
         """Return the records of people who were to be warned and were not, or not early enough: they stay for now."""
         early: dict[int, list[Facts]] = {}
         for record_id, ending in due.items():
-            if days := notices.days_before(found[record_id], (one.envelope for one in ending), self.schedule):
+            if days := notices.days_before((one.envelope for one in ending), self.schedule):
                 early.setdefault(days, []).append(found[record_id])
         stay: set[UUID] = set()
         for days, those in early.items():
             missing = notices.unwarned(those, by=self.on - timedelta(days=days))
             stay |= {facts.record_id for facts in those if facts.subject_id in missing}
+            # By the site no account leads to nobody: neither a warning nor an open order is found by its row.
+            nobodys = {facts.record_id for facts in those if facts.subject_id is None}
+            for record in nobodys:
+                self.findings.note("owner", found[record].label, record, bound.NotOurs.__name__)
+            stay |= nobodys
         return stay
 
     def _warn(self, declaration: Declaration, ids: list[UUID], days: int) -> None:
@@ -352,7 +357,7 @@ class _Run:
         for facts in found.values():
             verdicts = assess(facts, self.schedule, on_hold, then, asked=False)
             gone = [one.envelope for one in verdicts if one.is_erased]
-            if notices.days_before(facts, gone, self.schedule):
+            if notices.days_before(gone, self.schedule):
                 ending.append(facts)
         persons, waiting = self._persons(declaration, ending), self._waiting(ending)
         missing = notices.unwritten(ending)
@@ -396,7 +401,7 @@ class _Run:
 
     def _waiting(self, found: Iterable[Facts]) -> set[UUID]:
         """Return the records of people whose request is not answered yet: nothing of it may vanish meanwhile."""
-        subjects = {facts.record_id: facts.subject_id for facts in found if facts.subject_id is not None}
+        subjects = whose.people_of(found)
         if not subjects:
             return set()
         asking = doubt.asking(set(subjects.values()))

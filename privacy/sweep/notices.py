@@ -50,10 +50,8 @@ WAYS = {
 }
 
 
-def days_before(facts: Facts, envelopes: Iterable[str], schedule: Schedule) -> int:
-    """Return how long before these envelopes end the person is to be warned; 0 when not at all, or about nobody."""
-    if facts.subject_id is None:
-        return 0
+def days_before(envelopes: Iterable[str], schedule: Schedule) -> int:
+    """Return how long before these envelopes end the person is to be warned; 0 when not at all."""
     return max((schedule[name].warn_days for name in envelopes), default=0)
 
 
@@ -270,11 +268,10 @@ def begin_to_end(found: Collection[Facts], *, now: datetime) -> set[UUID]:
     In the transaction that ends their records: it holds the rows that `keep` needs. `found` are the facts by which the
     sweep judged; who was active after them is left alone.
     """
-    last: dict[UUID, date] = {}
+    last: dict[UUID | None, date] = {}
     for facts in found:
-        if facts.subject_id is not None:
-            seen = max((day for day in facts.events.values() if day is not None), default=date.min)
-            last[facts.subject_id] = max(seen, last.get(facts.subject_id, date.min))
+        seen = max((day for day in facts.events.values() if day is not None), default=date.min)
+        last[facts.subject_id] = max(seen, last.get(facts.subject_id, date.min))
     kept: set[UUID] = set()
     ending: list[UUID] = []
     notices = EndNotice.objects.select_for_update().filter(subject__in=last).only("pk", "subject", "kept_on")

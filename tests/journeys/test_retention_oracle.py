@@ -11,15 +11,14 @@ from django.db.models import Q
 
 from accounts.models import Customer
 from orders.models import Order
-from privacy import datamap
 from privacy.gate.system import system, system_actor
 from privacy.retention import rules
 from privacy.retention.assess import assess
-from privacy.retention.gather import gather
 from privacy.retention.models import Decision
 from privacy.sweep import arming, nightly
 from privacy.sweep.report import SweepReport
 from tests import files
+from tests.asked import facts_of
 from tests.figures import tries
 from tests.journeys import asking, importing
 
@@ -65,7 +64,7 @@ def imported(db: None) -> dict[str, date]:
 def test_every_order_of_the_file_is_judged_as_its_ship_date_says(imported: dict[str, date]) -> None:
     today = asking.NOW.date()
     schedule = rules.load()
-    facts = gather(datamap.for_model(Order), Order.objects.with_owner(), schedule)
+    facts = facts_of(Order.objects.with_owner())
     numbers = dict(Order.objects.values_list("pk", "number"))
     wrong = []
     for one in facts:

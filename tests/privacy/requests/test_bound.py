@@ -55,6 +55,7 @@ from privacy.vault.models import DataKey, Once
 from tests import factories, pages, roles
 from tests.asked import NOW, PRIVACY, TODAY, Clock, confirmed, filed, run, taken_in
 from tests.factories import an_order, as_customer
+from tests.journeys.everybody import undone
 from tests.privacy.requests.test_who_is_the_person import carried_out
 from tests.shapes import shaped
 
@@ -381,12 +382,16 @@ def test_a_request_goes_with_its_person_to_another_and_back(alice: Customer, bob
     assert not bound.is_ours(his), "one that was changed stays so"
 
 
-def test_requests_of_before_are_signed_once_and_never_again(alice: Customer, bob: Customer) -> None:
+def test_requests_of_before_are_signed_once_and_never_again(
+    alice: Customer, bob: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hers, his = filed(alice, "access"), filed(bob, "access")
     run(hers)
     models.QuerySet(Request).update(mac="")
     Export.objects.update(mac="")
     assert not bound.is_ours(hers)
+    monkeypatch.setattr(bound, "CHUNK", 1)
+    assert list(bound.doubted()) == [hers.pk, his.pk], "all are looked at, however many are read at a time"
     Once.objects.filter(step=once.REQUESTS).delete()
     assert once.do(once.REQUESTS, rebound.bind_all, now=NOW) == 3
     assert bound.is_ours(hers) and bound.is_ours(his) and "Archer" in copy_of(hers, alice)
@@ -465,6 +470,35 @@ def test_what_its_history_contradicts_is_named_and_not_sealed_as_it_stands(
     planted(forged, identity="pending", identity_at=None, state="received", confirmed_hash="", plan_hash="", mac="")
     call_command("seal_requests", request=forged.reference)
     assert bound.is_ours(forged), "control"
+
+
+def test_each_part_of_a_row_is_held_against_its_history_its_plan_and_its_steps(alice: Customer) -> None:
+    removal, undone_before = confirmed(alice), "it is at a step before which this had to be done, and was not: "
+    for columns, said in (
+        ({"identity_at": None}, "the row says that identity was proved, and not when, or the other way round"),
+        ({"plan_hash": "b" * 64}, "its plan in the sealed file is another than the row names"),
+        ({"step": "nowhere"}, "this right has no such step"),
+        ({"step": "block_tokens", "scope": "records"}, undone_before),  # a step that such a request never has
+    ):
+        with undone():
+            planted(removal, **columns)
+            assert any(one.startswith(said) for one in contradictions.of(removal.pk)), columns
+    with undone():
+        DataKey.objects.filter(record=removal.pk).delete()
+        assert contradictions.of(removal.pk) == [], "of a file that has ended there is no plan"
+    nobody = taken_in("access", None, channel="mail", email="nobody@example.com", name="Nora No", actor=PRIVACY)
+    services.say_nothing_held(nobody, actor=PRIVACY, now=NOW)
+    assert (nobody.state, contradictions.of(nobody.pk)) == (State.CLOSED, []), "it is answered without a step"
+
+
+def test_who_had_no_part_is_a_second_person_of_a_row_that_names_nobody_and_lets_it_not_go_on(alice: Customer) -> None:
+    request = filed(alice)
+    waits.ask(request, SecondLook.Why.JOINED, actor=None, now=NOW)
+    planted(request, owner_id=None, subject_id=None, identity_at=None)
+    request.refresh_from_db()
+    assert second.may_decide(request, COLLEAGUE)
+    with pytest.raises(history.NotAllowed):
+        second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
 
 
 def test_no_step_of_a_removal_is_passed_over_by_a_changed_row(

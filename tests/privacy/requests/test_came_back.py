@@ -56,6 +56,13 @@ def test_after_a_bounce_the_plan_is_told_by_post(dora: Customer) -> None:
     assert request.state == State.PLANNED and ("plan_ready", "post") in kinds(request)
 
 
+def test_after_a_bounce_of_what_asks_nothing_nothing_is_told_by_post(dora: Customer) -> None:
+    request = filed(dora, "in_person")
+    before = kinds(request)
+    posting.came_back(request.letters.get(kind="acknowledgement"), actor=PRIVACY, now=NOW)
+    assert request.state == State.IDENTITY and kinds(request) == before
+
+
 def test_another_address_and_another_request_are_not_touched(dora: Customer, bob: Customer) -> None:
     request, other = filed(dora), filed(bob)
     posting.came_back(request.letters.get(), actor=PRIVACY, now=NOW)

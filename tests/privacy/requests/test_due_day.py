@@ -17,7 +17,8 @@ from privacy.requests.models import Request
 from privacy.requests.states import State
 from tests import factories
 from tests.asked import NOW, OPERATOR, PRIVACY, TODAY, filed, taken_in
-from tests.factories import as_customer
+from tests.factories import an_order, as_customer
+from tests.journeys.everybody import undone
 
 pytestmark = pytest.mark.django_db
 LATER = "extended"
@@ -143,6 +144,15 @@ def test_a_plan_that_is_ready_on_the_last_day_can_be_confirmed_in_the_longer_dea
     execute.advance(request.pk, now=request.next_action_at or now)
     request.refresh_from_db()
     assert (request.state, request.due_on) == (State.PLANNED, date(2027, 1, 21))
+    with undone():  # no law knows a third deadline: who gets another plan on the last day is answered on it
+        last = clock.answer_from(request.due_on)
+        an_order(alice, date(2027, 1, 20))
+        services.make_plan(request, actor=OPERATOR, now=last - timedelta(hours=1))
+        assert request.events.filter(kind=State.PLANNED).count() == 2
+        assert execute.advance(request.pk, now=last) == "ended"
+        request.refresh_from_db()
+        assert request.state == State.EXPIRED
+    request.refresh_from_db()
     services.confirm(request, request.plan_hash, actor=OPERATOR, now=now + timedelta(days=20))
     request.refresh_from_db()
     assert request.state == State.CONFIRMED

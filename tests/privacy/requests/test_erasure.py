@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -12,12 +13,14 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Communication, Customer
 from orders.models import Order
 from privacy import vault
+from privacy.registers import Acknowledgement
 from privacy.requests import assessment, erasure
 from privacy.requests.models import Request
 from privacy.retention import holds
 from privacy.retention.models import Decision
+from privacy.vault.models import DataKey
 from tests import factories
-from tests.asked import NOW, OPERATOR, TODAY, filed
+from tests.asked import NOW, OPERATOR, TODAY, filed, outlived
 from tests.factories import an_order
 
 PAST = date(2017, 5, 10)
@@ -88,6 +91,21 @@ def test_orders_of_which_all_and_orders_of_which_a_part_ends_keep_their_differen
     gone, kept = rows[PAST], rows[kept_order.placed_on]
     assert (gone.sealed_order, gone.sealed_fulfilment, gone.customer_id) == (None, None, None)
     assert kept.sealed_order is not None and kept.sealed_fulfilment is None and kept.customer_id == alice.pk
+
+
+def test_the_end_of_a_line_of_our_own_logs_stands_in_no_ledger(db) -> None:
+    factories.staff()
+    signed = Acknowledgement.objects.get()
+    outlived(signed, "acknowledgement")
+    assert not Acknowledgement.objects.exists() and not DataKey.objects.filter(record=signed.pk).exists()
+
+
+def test_a_key_that_no_declared_row_can_lead_to_forgets_nobody(db) -> None:
+    gone, nobodys = ("crm.lead", uuid4()), ("privacy.hold", uuid4())
+    for found in ([gone], [nobodys], [gone, nobodys]):
+        with pytest.raises(erasure.StillSealed) as said:
+            erasure._is_unlinked(found)
+        assert said.value.records == found
 
 
 def test_a_row_that_a_kept_record_needs_stays_while_the_others_of_its_kind_go(alice, bob, kept_order) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from privacy import vault
 from privacy.calendar import undated
 from privacy.requests import history, in_words, said
 from privacy.requests.filing import Filed
@@ -75,6 +76,7 @@ def test_each_kind_of_value_has_words_and_a_table_of_values_has_none() -> None:
     with pytest.raises(TypeError):
         said.value({"format": 1})
     amounts = [None, Decimal("1250"), Decimal("0.0125")]
+    assert "It is not lost; please try again later." in said.unreadable(vault.KeyUnavailable())
     assert [said.money(one) for one in amounts] == ["", "USD 1,250.00", "USD 0.0125"]
 
 

@@ -17,6 +17,7 @@ from privacy.requests import (
     assessment,
     bound,
     clock,
+    contents,
     deadline,
     excess,
     history,
@@ -34,7 +35,7 @@ from privacy.requests.models import OneTimeLink, Request
 from privacy.requests.result import Done, Wait
 from privacy.requests.states import State
 from privacy.retention.models import Decision
-from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, filed, taken_in
+from tests.asked import ANYBODY, NOW, OPERATOR, PRIVACY, TODAY, filed, taken_in
 from tests.factories import as_customer
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +117,17 @@ def test_words_that_say_nothing_and_rules_that_are_none_are_refused(alice: Custo
     request.save(update_fields=["country"])
     with pytest.raises(proof.BadRequest, match="No GDPR"):
         excess.propose(request, ground="No.", evidence="Nine letters.", **at)
+    with pytest.raises(history.NotAllowed, match="its rule is none for this request"):
+        excess.decide(request, "refuse", actor=OPERATOR, now=NOW)
+    excess.decide(request, "answer", actor=OPERATOR, now=NOW, is_dry=True)
     assert excess.open_look(request) is not None and request.is_open
+    Request.objects.filter(pk=request.pk).update(state=State.EXECUTED)
+    with pytest.raises(history.NotAllowed, match="cannot be refused"):
+        excess.decide(request, "refuse", actor=OPERATOR, now=NOW)
+    Request.objects.filter(pk=request.pk).update(state=State.IDENTITY)
+    before = request.next_action_at
+    excess.decide(request, "answer", actor=OPERATOR, now=NOW + timedelta(days=1))
+    assert excess.open_look(request) is None and request.is_open and request.next_action_at == before
 
 
 def test_for_nobody_and_nothing_nothing_is_done(alice: Customer) -> None:
@@ -125,6 +136,9 @@ def test_for_nobody_and_nothing_nothing_is_done(alice: Customer) -> None:
         assert addresses.spelled_on_file("accounts.customer", record, "bob@example.com") == ""
     assert addresses.spelled_on_file("accounts.customer", alice.pk, "ALICE@example.com") == "alice@example.com"
     assert not went_to.counts_still(OneTimeLink(request=Request(), expires_at=NOW), "key", now=NOW)
+    for of in ("", str(uuid4())):  # a link, or the request of a code, that is there no more
+        assert not proving.stands(Request(pk=filed(alice).pk), went_to.Stands(0, "key", of), now=NOW)
+    assert contents.kinds_of([("accounts.communication", uuid4())]) == []
     with pytest.raises(links.LinkRefused):
         went_to.stands_on("no token of ours")
     with pytest.raises(steps.NotConfirmed):

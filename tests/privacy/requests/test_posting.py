@@ -136,6 +136,18 @@ def test_one_that_was_not_posted_in_time_is_stopped_and_changes_nothing(dora: Cu
     assert audit.history(reference=request.reference).filter(action="request.extension_too_late").count() == 1
 
 
+def test_one_of_a_request_that_has_ended_meanwhile_is_not_posted(dora: Customer) -> None:
+    request = filed(dora)
+    extended(request)
+    on_the_desk = one(request, "extended")
+    services.withdraw(request, actor=PRIVACY, now=NOW + 6 * DAY)
+    with pytest.raises(history.NotAllowed, match="has ended, or its deadline was extended before"):
+        posting.mark_posted(on_the_desk, actor=PRIVACY, now=NOW + 7 * DAY)
+    assert one(request, "extended").sent_at is None and request.state == State.WITHDRAWN
+    told = audit.history(reference=request.reference)
+    assert not told.filter(action__in=("request.extended", "request.extension_too_late", "letter.posted")).exists()
+
+
 def test_on_the_due_day_the_letter_is_written_once_and_the_request_looks_again_later(dora: Customer) -> None:
     """It was asked less than two weeks ago: the longer deadline is written, and counts when it is posted that day."""
     request = filed(dora)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import date, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from privacy.requests import bound, execute, history, outcome, proof, proving, r
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import TRANSITIONS, State
 from privacy.vault.models import DataKey
+from tests import factories
 from tests.asked import (
     ANYBODY,
     NOW,
@@ -70,6 +72,14 @@ def test_another_hash_confirms_nothing(alice) -> None:
     assert request.state == State.PLANNED and request.confirmed_hash == ""
 
 
+def test_what_is_confirmed_is_shown_again_and_confirmed_once(alice) -> None:
+    request, me = confirmed(alice), as_customer(alice)
+    events = request.events.count()
+    assert services.make_plan(request, actor=me, now=NOW).hash == request.confirmed_hash
+    assert services.confirm(request, request.confirmed_hash, actor=me, now=NOW) == request
+    assert (request.state, request.events.count()) == (State.CONFIRMED, events)
+
+
 def test_a_plan_that_changed_must_be_confirmed_again(alice) -> None:
     request = filed(alice)
     seen = services.make_plan(request, actor=as_customer(alice), now=NOW)
@@ -124,6 +134,35 @@ def test_without_proof_nothing_is_planned(alice) -> None:
         services.make_plan(request, actor=OPERATOR, now=NOW)
     with pytest.raises(services.NotIdentified):
         services.confirm(request, "0" * 64, actor=OPERATOR, now=NOW)
+
+
+def test_who_is_proved_has_no_other_open_request_of_the_kind_and_no_row_in_doubt_is_given_to_anybody(
+    alice, bob
+) -> None:
+    stranger = taken_in("access", None, channel="mail", email="old@example.com", actor=OPERATOR)
+    filed(alice, "access")
+    with pytest.raises(history.NotAllowed, match="add the receipt there"):
+        proving.identify(stranger, "in_person", subject=alice.subject_id, actor=PRIVACY, now=NOW)
+    Request.objects.filter(pk=stranger.pk).update(due_on=date(2030, 1, 1))
+    with pytest.raises(history.NotAllowed, match="does not say what the site wrote"):
+        proving.identify(stranger, "in_person", subject=bob.subject_id, actor=PRIVACY, now=NOW)
+    stranger.refresh_from_db()
+    assert (stranger.subject_id, stranger.state) == (None, State.RECEIVED)
+
+
+def test_a_note_is_of_staff_has_words_and_is_not_endless(alice) -> None:
+    request, pat = filed(alice), factories.staff("pat", roles=("privacy",)).as_actor()
+    for who, text, error in (
+        (as_customer(alice), "Mine.", sight.NotYours),
+        (pat, "  ", proof.BadRequest),
+        (pat, "a" * 15_000, None),
+        (pat, "b" * 6_000, proof.BadRequest),
+    ):
+        with pytest.raises(error) if error else nullcontext():
+            services.add_note(request, text=text, actor=who, now=NOW)
+    request.refresh_from_db()
+    with system("letter"):
+        assert str(request.note).endswith("a" * 15_000)
 
 
 # Other ends

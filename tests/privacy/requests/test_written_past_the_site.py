@@ -324,6 +324,17 @@ def test_what_decisions_of_before_tell_is_signed_once_where_the_plan_names_those
         Decision.objects.filter(pk=one.pk).update(mac=vault.mac_of(*decided._said_of_end(one)))
     Decision.objects.filter(pk=forged.pk).update(data=["nothing: see https://example.net/"])
     assert decided.ours(Decision.objects.all()) == [] and any(map(decided.was_ours, Decision.objects.all()))
+    decided.change(Decision.objects.filter(pk=forged.pk), pinned=True)
+    forged.refresh_from_db()
+    assert not forged.pinned, "nothing is written into one that the site did not write"
+    for request in removals:
+        everything = set(request.decisions.values_list("pk", flat=True))
+        with undone():
+            vault.keys.destroy([(request.pk, bound.ENVELOPE)], now=NOW)
+            assert planned.worded(request.pk) == planned.placed(request.pk) == everything, "no plan is left"
+        with undone():
+            models.QuerySet(Request).filter(pk=request.pk).update(sealed_request_file=None)
+            assert planned.worded(request.pk) == planned.placed(request.pk) == set(), "it was taken away"
     Once.objects.filter(step=once.WORDS).delete()
     upgrades.bind_rows(now=NOW)
     assert set(Decision.objects.all()) - set(decided.ours(Decision.objects.all())) == {forged}
@@ -453,6 +464,13 @@ def test_a_decision_that_names_no_record_is_asked_of_the_keys_by_the_record_of_i
     assert contradictions.of(removal.pk) == []
 
 
+def test_without_the_plan_in_the_file_no_removal_is_called_carried_out(alice: Customer) -> None:
+    removal = removal_at(alice, "tombstone")
+    DataKey.objects.filter(record=removal.pk).delete()
+    assert run(removal) == "retry"
+    assert (removal.step, removal.last_error) == ("tombstone", planned.PlanUnreadable.__name__)
+
+
 def test_a_decision_of_before_that_names_no_record_is_signed_once_where_plan_and_keys_prove_it(
     alice: Customer, bob: Customer
 ) -> None:
@@ -478,6 +496,8 @@ def test_a_decision_of_before_that_names_no_record_is_signed_once_where_plan_and
         request.outcome = file
         request.save(update_fields=["outcome"])  # type: ignore[misc]  # a sealed field is no column
         request.decisions.filter(record_id=None).update(mac="")
+    said = [one for one in contradictions.of(forged.pk) if one.startswith("a decision about ")]
+    assert len(said) == theirs.count(), "which data of hers ended nobody can tell"
     assert signed() == ({True}, {False})
     assert run(forged, Clock(LATER)) == "retry" and stands(bob)
 

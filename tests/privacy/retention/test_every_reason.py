@@ -16,10 +16,9 @@ from privacy.letters.models import Letter
 from privacy.models import HeldValue
 from privacy.requests.models import Request
 from privacy.retention import rules
-from privacy.retention.gather import gather
 from rma.services import add_note
 from tests import factories
-from tests.asked import NOW, TODAY, filed
+from tests.asked import NOW, TODAY, facts_of, filed
 from tests.factories import DAN, TASK, an_order, an_rma, moved, noon
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -117,7 +116,7 @@ def known(settings: Any, tmp_path: Any) -> list[Facts]:
         one
         for declaration in datamap.declarations()
         if declaration.facts is not None
-        for one in gather(declaration, _rows(declaration), SCHEDULE)
+        for one in facts_of(_rows(declaration))
     ]
 
 

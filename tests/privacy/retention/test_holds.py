@@ -10,15 +10,15 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from orders.models import Order
-from privacy import datamap, vault
+from privacy import vault
 from privacy.audit.models import AuditEvent
 from privacy.gate import Actor
 from privacy.gate.system import system_actor
 from privacy.requests import erasure
 from privacy.retention import holds, in_force, rules
 from privacy.retention.assess import assess
-from privacy.retention.gather import gather
 from privacy.retention.models import Hold
+from tests.asked import facts_of
 from tests.factories import TASK, a_customer, an_order, an_rma
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -59,7 +59,7 @@ def test_of_two_records_with_one_number_none_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "  ", "NOBODY", "\0", "x" * 10_000, "ad6a80eb-7a97-4709-9566-d39f97b3cf74", "%", "'"]
+    "name", ["", "  ", "NOBODY", "\0", "x" * 10_000, "ad6a80eb-7a97-4709-9566-d39f97b3cf74", "z" * 36, "%", "'"]
 )
 def test_what_nobody_has_is_not_found(name: str) -> None:
     held_order()
@@ -121,7 +121,7 @@ def paid_order() -> Order:
 
 def ended(order: Order) -> erasure.Erased:
     """Erase an order of which nothing but a hold is in the way."""
-    facts = gather(datamap.for_model(Order), [order], rules.load())[0]
+    facts = facts_of([order])[0]
     verdicts = assess(facts, rules.load(), set(), date(2040, 1, 1), asked=True)
     assert {one.action for one in verdicts} == {"erase"}
     return erasure.erase_records(verdicts, request=None, actor=TASK, now=NOW)
@@ -159,7 +159,7 @@ def test_one_that_the_site_lifted_keeps_nothing() -> None:
 def test_an_erasure_that_was_decided_before_the_hold_leaves_the_record_whole() -> None:
     day = date(2026, 6, 10)
     order = an_order(a_customer(), day, invoiced=day, shipped=day, paid=day)
-    facts = gather(datamap.for_model(Order), [order], rules.load())[0]
+    facts = facts_of([order])[0]
     verdicts = assess(facts, rules.load(), set(), date(2040, 1, 1), asked=True)
     assert {one.action for one in verdicts} == {"erase"}
     put(order)

@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import ContactPoint
 from orders.models import Order
 from orders.personal_data import order_facts
-from privacy import letters, tasks, vault
+from privacy import letters, subjects, tasks, vault
+from privacy.actor import Actor
 from privacy.audit.models import AuditEvent
 from privacy.gate.system import system
 from privacy.letters.models import Letter
@@ -27,6 +28,7 @@ from privacy.retention.verdict import Verdict
 from privacy.sweep import arming, nightly, notices
 from privacy.sweep.models import EndNotice, SweepState
 from privacy.sweep.report import SweepReport
+from tests import roles
 from tests.asked import OPERATOR
 from tests.factories import TASK, a_customer, an_order
 
@@ -200,6 +202,9 @@ def test_an_unused_account_is_warned_first_and_goes_thirty_days_later_and_its_yo
     )
     found = swept(date(2026, 11, 1))
     assert (counts(found), found.warned) == ((1, 0, 1, 0), 1)
+    bound = EndNotice.objects.get().mac
+    EndNotice.objects.update(mac="")  # as the version before wrote it
+    assert (notices.bind_all(), notices.bind_all(), EndNotice.objects.get().mac) == (1, 0, bound)
     with system("letter"):
         letter = Letter.objects.get()
         assert letter.to.endswith("@post.example")
@@ -211,6 +216,8 @@ def test_an_unused_account_is_warned_first_and_goes_thirty_days_later_and_its_yo
     assert not is_known(order)
     assert is_readable(order)
     assert Letter.objects.count() == 1
+    with pytest.raises(notices.NoticeGone):
+        notices.keep_for(order.customer.subject_id, reason="phone", actor=TASK, now=NOW)
 
 
 def test_an_account_that_ends_soon_is_warned_thirty_days_before(armed: SweepState) -> None:
@@ -231,6 +238,12 @@ def test_a_warning_is_written_once_a_day_and_kept_for_a_reason_that_has_a_word()
     assert (EndNotice.objects.count(), Letter.objects.filter(kind=notices.KIND).count()) == (1, 1)
     with pytest.raises(notices.CannotKeep, match="how the person told us"):
         notices.keep_for(subject, reason="by pigeon", actor=TASK, now=NOW)
+    nobody = subjects.create(now=NOW).pk
+    with pytest.raises(notices.CannotKeep, match="If the person has a login, it is kept by signing in once"):
+        notices.keep_for(nobody, reason="phone", actor=TASK, now=NOW)
+    me = Actor("customer", None, nobody, frozenset({"customer"}), "own data")
+    with pytest.raises(notices.CannotKeep, match="If you have a login, sign in once"):
+        notices.keep_for(nobody, reason="phone", actor=me, now=NOW)
 
 
 def test_what_was_told_of_a_kind_of_record_that_no_app_has_any_more_stops_nothing(armed: SweepState) -> None:
@@ -273,6 +286,21 @@ def test_whose_record_is_held_is_not_warned(armed: SweepState) -> None:
     order = unused()
     holds.place("accounts.customer", order.customer_id, reason="claim", actor=TASK, now=NOW)
     assert swept(date(2026, 11, 1)).warned == 0
+
+
+def test_an_account_that_was_hung_on_nobody_or_somebody_else_stays_and_is_found(armed: SweepState) -> None:
+    order, open_order = unused(), an_order(a_customer(), date(2019, 1, 1))
+    hers, other = order.customer.subject_id, subjects.create(now=NOW).pk
+    hang = "UPDATE accounts_customer SET last_active_on = '2019-01-01', subject_id = {} WHERE id = '{}'"
+    roles.run(hang.format("NULL", open_order.customer_id))
+    for subject in (f"'{other}'", "NULL"):
+        roles.run(hang.format(subject, order.customer_id))
+        found = swept(date(2026, 11, 1))
+        assert (found.warned, found.erased, is_known(order), is_known(open_order)) == (0, 0, True, True)
+        owners = {one.record for one in found.findings if (one.step, one.error) == ("owner", "NotOurs")}
+        assert owners == {str(order.customer_id), str(open_order.customer_id)}
+    roles.run(hang.format(f"'{hers}'", order.customer_id))
+    assert swept(date(2026, 11, 1)).warned == 1, "the control"
 
 
 def test_an_account_with_an_open_order_stays_however_long_it_was_not_used(armed: SweepState) -> None:
@@ -584,8 +612,10 @@ def test_what_ended_another_way_is_noted_as_done(armed: SweepState) -> None:
 def test_nothing_vanishes_while_the_person_waits_for_a_copy(armed: SweepState) -> None:
     order = bought(2018)
     request = asked(order, "access", "received")
-    assert counts(run(LAST_DAY)) == (1, 0, 1, 0)
-    assert is_readable(order)
+    for owner in ("customer_id", "NULL"):  # whose it is, the key says where the row was hung on nobody
+        roles.run(f"UPDATE orders_order SET customer_id = {owner} WHERE id = '{order.pk}'")
+        assert counts(run(LAST_DAY)) == (1, 0, 1, 0)
+        assert is_readable(order)
     services.withdraw(request, actor=OPERATOR, now=NOW)
     assert counts(run(LAST_DAY)) == (1, 1, 0, 0)
 

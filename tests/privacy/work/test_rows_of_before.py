@@ -15,17 +15,16 @@ from django.db import connection, models
 from accounts import keys_follow, vouching
 from accounts.models import Customer, Joining
 from privacy.calendar import undated
-from privacy.datamap import for_model
 from privacy.gate.system import system
 from privacy.letters import credentials, sending
 from privacy.letters.models import Letter
 from privacy.requests import broker, waits
 from privacy.requests.models import Export, Request, SecondLook
-from privacy.retention import gather, holds, in_force, rules
+from privacy.retention import holds, in_force
 from privacy.sweep import arming, nightly, notices
 from privacy.sweep.models import EndNotice
 from tests import databases
-from tests.asked import ANYBODY, NOW, OPERATOR, TODAY, Clock, confirmed, filed, run
+from tests.asked import ANYBODY, NOW, OPERATOR, TODAY, Clock, confirmed, facts_of, filed, run
 from tests.factories import TASK, staff
 from tests.privacy.work.test_broken import bought, is_readable, spoil
 
@@ -111,7 +110,7 @@ def test_a_warning_that_cannot_be_read_stops_no_night_and_has_warned_nobody(alic
     assert not any(map(is_readable, orders))
     assert {(one.step, one.record) for one in report.findings} == {("told", str(hers.pk))}
     assert EndNotice.objects.get(pk=his.pk).told_on == TODAY
-    found = gather.gather(for_model(Customer), Customer.objects.all(), rules.load())
+    found = facts_of(Customer.objects.all())
     assert notices.unwritten(found) == {alice.subject_id}
 
 
