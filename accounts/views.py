@@ -39,7 +39,7 @@ from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 from privacy.retention import restriction
 from privacy.templatetags.pages import ending
-from privacy.vault import RecordErased
+from privacy.vault import RecordElsewhere, RecordErased
 from privacy.views import check, person
 
 # What the pages say before an address or a freight account is removed (privacy/views/check.py).
@@ -334,6 +334,9 @@ def _corrected(request: HttpRequest, record: Any, form: Any) -> bool:
         return False
     except RecordErased:
         form.add_error(None, "These data were removed while you were writing; nothing was saved.")
+        return False
+    except RecordElsewhere:
+        form.add_error(None, "These data were joined with others while you were writing; nothing was saved.")
         return False
     else:
         told = CORRECTED_ON_HOLD if restriction.keeps_old_values(record.pk) else CORRECTED

@@ -93,9 +93,8 @@ class LimitedList(admin.ModelAdmin):
         return str(value) in choices | YES_OR_NO
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if (
-            ERROR_FLAG in request.GET
-        ):  # Django leads here from a page that the list has not, and would blame the database
+        # Django leads here from a page that the list has not, and would blame the database.
+        if ERROR_FLAG in request.GET:
             return HttpResponseRedirect(request.path)
         try:
             with within(LONGEST):

@@ -1,4 +1,4 @@
-"""What the desk says when a record changes under the hands of who corrects it: another process was faster."""
+"""What is said to who writes when another process was faster: at the desk, and on the person's own pages."""
 
 from __future__ import annotations
 
@@ -10,39 +10,42 @@ from typing import Any
 import pytest
 from django.contrib.messages import get_messages
 from django.db import connection, connections, transaction
-from django.test import Client
+from django.db.models import Model
 
 from accounts.models import Customer
 from privacy import audit, vault
-from tests import factories
+from privacy.requests import services
+from privacy.requests.states import State
+from tests import asked, factories, pages
+from tests.factories import as_customer
 from tests.privacy.admin.test_admin import at_work, page_of
 
-pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("at_now")]
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("at_now", "quiet")]
 REST = {"last_name": "Archer", "email": "alice@example.com", "phone": "978-555-0123", "region": "MA", "country": "US"}
 
 
-def saved_too_late(browser: Client, alice: Customer, meanwhile: Callable[[], Any]) -> list[str]:
-    """Save another name of Alice, let `meanwhile` happen while that waits for her row; return what the page says."""
+def too_late(row: Model, act: Callable[[], Any], meanwhile: Callable[[], Any]) -> Any:
+    """Begin `act`, let `meanwhile` happen while it waits for the row, and return what came of it."""
     answers = []
 
-    def save() -> None:
+    def begin() -> None:
         try:
-            answers.append(browser.post(page_of(alice), {"first_name": "Alicia", **REST}))
+            answers.append(act())
         finally:
             connections.close_all()
 
-    saving = threading.Thread(target=save)
+    acting = threading.Thread(target=begin)
     with transaction.atomic():
-        Customer.objects.select_for_update().get(pk=alice.pk)
-        saving.start()
+        type(row)._default_manager.select_for_update(of=("self",)).get(pk=row.pk)
+        acting.start()
         with connection.cursor() as cursor:
             for _ in range(500):
                 cursor.execute("SELECT pg_sleep(0.01), count(*) FROM pg_locks WHERE NOT granted")
                 if cursor.fetchone()[1]:
                     break
         meanwhile()
-    saving.join(20)
-    return [str(one) for one in get_messages(answers[0].wsgi_request)]
+    acting.join(20)
+    return answers[0]
 
 
 def given_away(alice: Customer) -> None:
@@ -59,7 +62,28 @@ def test_what_another_process_did_to_a_record_meanwhile_is_told_and_nothing_is_s
     }
     for what, meanwhile in ends.items():
         alice = factories.customer()
-        said = saved_too_late(at_work("sales"), alice, partial(meanwhile, alice))
+        save = partial(at_work("sales").post, page_of(alice), {"first_name": "Alicia", **REST})
+        answer = too_late(alice, save, partial(meanwhile, alice))
+        said = [str(one) for one in get_messages(answer.wsgi_request)]
         assert said == [f"This record was {what} while you were writing; nothing was saved."]
         assert bytes(Customer.objects.get(pk=alice.pk).sealed_account) == bytes(alice.sealed_account)
         assert not audit.history(record=("accounts.customer", alice.pk)).filter(action="record.corrected").exists()
+    bob = factories.customer("Bob", "Baker", email="alice@example.com", user=factories.login())
+    own = pages.signed_in(bob.user, again=True)
+    save = partial(own.post, "/account/details/edit/", {"first_name": "Robert", **REST})
+    said = pages.read(too_late(bob, save, partial(given_away, bob)))
+    assert "These data were joined with others while you were writing; nothing was saved." in said
+
+
+def test_a_plan_is_not_confirmed_that_was_taken_back_in_another_window_meanwhile() -> None:
+    alice = factories.customer(user=factories.login())
+    request = asked.filed(alice)
+    plan = services.make_plan(request, actor=as_customer(alice), now=factories.NOW)
+    here = f"/privacy/requests/{request.pk}/"
+    confirm = partial(pages.signed_in(alice.user, again=True).post, f"{here}confirm/", {"plan_hash": plan.hash})
+    answer = too_late(
+        request, confirm, partial(services.withdraw, request, actor=as_customer(alice), now=factories.NOW)
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (302, here)
+    request.refresh_from_db()
+    assert (request.state, request.confirmed_hash) == (State.WITHDRAWN, "")
