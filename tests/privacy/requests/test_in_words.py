@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from privacy import vault
+from accounts.models import Address
+from privacy import datamap, vault
 from privacy.calendar import undated
-from privacy.requests import history, in_words, said
+from privacy.requests import history, in_words, said, shown
 from privacy.requests.filing import Filed
 from privacy.requests.models import Export, OneTimeLink, Request, RequestEvent
 from privacy.retention import decided
@@ -76,6 +77,11 @@ def test_each_kind_of_value_has_words_and_a_table_of_values_has_none() -> None:
     with pytest.raises(TypeError):
         said.value({"format": 1})
     amounts = [None, Decimal("1250"), Decimal("0.0125")]
+    address = datamap.for_model(Address)
+    empty = {name: "" for lines in address.blocks.values() for line in lines for name in line}
+    assert empty and list(shown._with_blocks(address, {}, empty, {}, but={})) == [], (
+        "an address of which nothing is known"
+    )
     assert "It is not lost; please try again later." in said.unreadable(vault.KeyUnavailable())
     assert [said.money(one) for one in amounts] == ["", "USD 1,250.00", "USD 0.0125"]
 

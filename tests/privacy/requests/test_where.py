@@ -119,10 +119,15 @@ def test_what_was_counted_by_an_older_law_is_counted_anew_once_and_stands_in_the
         for country in ("BR", "BR", "DE")
     )  # fmt: skip
     services.withdraw(ended, actor=PRIVACY, now=NOW)
+    factories.communication(email="guest@example.com")
+    for guest in ("guest@example.com", "nobody@example.com"):  # about records, and about nobody: nothing moves
+        taken_in("erasure", None, channel="mail", email=guest, actor=OPERATOR)
+    assert Request.objects.filter(scope="records").exists()
     Request.objects.filter(pk__in=[brazilian.pk, ended.pk]).update(due_on=MONTH, legal_due_on=date(2026, 12, 21))
     Request.objects.filter(pk=brazilian.pk).update(next_action_at=clock.answer_from(MONTH))
     assert recount.recount(actor=OPERATOR, now=NOW) == 1
     assert recount.recount(actor=OPERATOR, now=NOW) == 0
+    assert not recount._recount(ended.pk, OPERATOR, NOW), "as one that ends while the others are counted"
     for one in (brazilian, ended, german):
         one.refresh_from_db()
     assert (brazilian.due_on, brazilian.legal_due_on) == (BRAZIL, BRAZIL)
