@@ -53,7 +53,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     page.object_list = listing.tell(page.object_list)
     answered = listing.answered_at(page.object_list)
     for one in page.object_list:
-        one.answered_at = answered.get(one.pk)
+        one.answered_at = answered.get(one.pk)  # type: ignore[attr-defined]
     return render(request, "privacy/requests.html", {"page": page})
 
 
