@@ -38,7 +38,7 @@ class Command(RequestCommand):
             raise CommandError("The file exists; it is not overwritten.", returncode=3) from None
         except OSError as error:
             raise CommandError(f"The file cannot be written: {error.strerror}.", returncode=1) from None
-        size = 0
+        size, is_whole = 0, False
         try:
             with os.fdopen(descriptor, "wb") as file:
                 purpose = request.procedure.purpose
@@ -48,28 +48,27 @@ class Command(RequestCommand):
                 with progress.shown(self.stderr, options["verbosity"]):
                     for chunk in chunks:
                         size += file.write(chunk)
+                        file.flush()  # asked for more, the copy counts as fetched after its last piece
                         progress.tell("bytes written", size)
+            is_whole = True
         except (export.CopyDamaged, stream.StreamDamaged):
-            out.unlink(missing_ok=True)
             raise CommandError(
                 "The copy cannot be written: its file is damaged, or is there no more. Where its request waits for it a "
                 "new one is made: type this again in some minutes.",
                 returncode=1,
             ) from None
         except export.NoCopy:
-            out.unlink(missing_ok=True)
             raise CommandError(
                 "There is no copy to write: not made yet, expired, or destroyed.", returncode=3
             ) from None
         except OSError as error:  # a full disk
-            out.unlink(missing_ok=True)
             raise CommandError(
                 f"The copy cannot be read, or the file not be written, to its end: {error.strerror}. Nothing of it was left.",
                 returncode=1,
             ) from None
-        except BaseException:
-            out.unlink(missing_ok=True)
-            raise
+        finally:
+            if not is_whole:
+                out.unlink(missing_ok=True)
         if options["json"]:
             self.stdout.write(json.dumps({"reference": request.reference, "bytes": size}))
         else:

@@ -111,13 +111,14 @@ def test_a_copy_for_somebody_without_a_portal(records, tmp_path) -> None:
     assert not out.exists()
     assert command("request_run", reference, "--yes")["state"] == "replied"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))  # ends as a full disk does
-    try:
-        said = told("request_export", reference, "--out", out)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "not be written, to its end: File too large. Nothing of it was left." in said and not out.exists()
-    assert Export.objects.get().downloads == 0
+    for room in (1_000, Export.objects.get().size - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))  # ends as a full disk does
+        try:
+            said = told("request_export", reference, "--out", out)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert "not be written, to its end: File too large. Nothing of it was left." in said and not out.exists()
+        assert Export.objects.get().downloads == 0, "nobody has it"
     written = command("request_export", reference, "--out", out)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600 and out.stat().st_size == written["bytes"]
     assert "Quince Row" in zipfile.ZipFile(out).read("index.html").decode()
