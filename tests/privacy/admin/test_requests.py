@@ -20,7 +20,7 @@ from orders.models import Order
 from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.models import AccessEntry, Hold, Letter, OneTimeLink, Request
-from privacy.requests import deadline, history, posting, proving, reading, services
+from privacy.requests import deadline, execute, history, posting, proving, reading, services
 from privacy.requests.states import State
 from tests import asked, factories, pages
 from tests.asked import PRIVACY, taken_in
@@ -479,9 +479,8 @@ def test_a_request_is_taken_back_for_the_person(alice: Customer, carol: Client) 
 def test_a_parked_one_is_resumed_by_a_person(alice: Customer, carol: Client) -> None:
     about = planned(alice)
     services.confirm(about, about.plan_hash, actor=PRIVACY, now=factories.NOW)
-    Request.objects.filter(pk=about.pk).update(
-        state=State.PARKED, parked_from=State.CONFIRMED, last_error="OperationalError"
-    )
+    Request.objects.filter(pk=about.pk).update(attempts=execute.MOST_ATTEMPTS)
+    assert execute._failed(about.pk, "OperationalError", factories.NOW) == "parked"
     text = carol.get(page_of(about)).text
     assert "It failed ten times and waits for you." in text and "OperationalError" in text
     assert about.reference in carol.get("/admin/").text
