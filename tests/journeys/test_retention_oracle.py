@@ -19,6 +19,7 @@ from privacy.sweep import arming, nightly
 from privacy.sweep.report import SweepReport
 from tests import files
 from tests.asked import facts_of
+from tests.beginnings import beginning
 from tests.figures import tries
 from tests.journeys import asking, importing
 
@@ -51,8 +52,8 @@ def chosen() -> list[Customer]:
     return list(customers.filter(reference__in=wanted))
 
 
-@pytest.fixture
-def imported(db: None) -> dict[str, date]:
+@beginning
+def imported() -> dict[str, date]:
     """Everything of the files, and until when each order has to be kept by the file's own ship date."""
     importing.customers()
     importing.orders()
