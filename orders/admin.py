@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -148,6 +148,14 @@ class PaymentDue(admin.SimpleListFilter):
 
 @admin.register(Order)
 class OrderAdmin(RecordAdmin):
+    acts: ClassVar[Mapping[str, str]] = {
+        "order.cancelled": "Cancelled",
+        "order.imported": "Imported",
+        "order.invoiced": "Invoiced",
+        "order.paid": "Paid",
+        "order.placed": "Placed",
+        "order.shipped": "Shipped",
+    }
     list_display = ("number", "state", "placed_on", "shipped_on", "invoice_name", "invoice_company", TOTAL)
     list_filter = ("state", PaymentDue, "channel", CountryToChoose)
     ordering = ("-placed_on", "-number")

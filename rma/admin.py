@@ -188,7 +188,17 @@ class RMAAdmin(RecordAdmin):
     columns = ("number", "instrument__serial")
     named_by = ("contact_name",)
     through = (("customer", Customer), ("company", Company), ("customer__subject__users", BY_LOGIN))
-    history_words: ClassVar[Mapping[str, str]] = dict(RMAEvent.Reason.choices)
+    acts: ClassVar[Mapping[str, str]] = {
+        "certificate.issued": "Certificate issued",
+        "instrument.transferred": "Instrument registered to another customer",
+        "rma.moved": "State changed",
+        "rma.noted": "Message written",
+        "rma.opened": "Return opened",
+        "rma.serial_settled": "Serial number checked",
+    }
+    history_words: ClassVar[Mapping[str, str]] = {
+        **dict(RMA.State.choices), **AT_THE_DESK, **dict(RMAEvent.Reason.choices), "": "",
+    }  # fmt: skip
     refusals: ClassVar[dict[type[Exception], str]] = {
         services.TransitionRefused: "",
         services.InstrumentRefused: "",

@@ -238,7 +238,7 @@ def transition(
             raise MovedOn
         if to == RMA.State.IN_SERVICE and _waits_for_yes(rma):
             raise TransitionRefused(f"The quote of {rma.number} is not accepted yet.")
-        within_limit = False
+        path, within_limit = [rma.state, to], False
         if to == RMA.State.QUOTED:
             amount = rma.quote if quote is None else quote
             if amount is None or amount < 0:
@@ -247,9 +247,11 @@ def transition(
             within_limit = rma.cost_limit is not None and amount <= rma.cost_limit
         _move(rma, to, who=who, reason=reason, now=now, today=today)
         if within_limit:
+            path, reason = [*path, RMA.State.APPROVED], RMAEvent.Reason.WITHIN_LIMIT
             _move(rma, RMA.State.APPROVED, who=who, reason=RMAEvent.Reason.WITHIN_LIMIT, now=now, today=today)
         rma.save(update_fields=["state", "quote", "received_on", "shipped_on", "closed_on"])
-        record("rma.moved", rma, actor=actor, now=now, reason=reason)
+        moved = " → ".join(path)
+        record("rma.moved", rma, actor=actor, now=now, reason=f"{moved}: {reason}" if reason else moved)
     return rma
 
 

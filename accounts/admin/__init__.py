@@ -1,6 +1,7 @@
 """People, companies, messages and claimed addresses in the admin.
 
 customers, companies, messages  a list and a page for each
+acts        what the audit records, in words
 found       by what else than its own data a record is found
 correcting  records set right by the same function as in the portal
 claims      records that carry somebody's address; `disputes` logins and contacts of which somebody says "not me"

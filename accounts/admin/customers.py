@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from accounts import activity, in_hand, looks, objections, told_of_joinings
+from accounts.admin.acts import ACTS
 from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.admin.disputes import EndOfDispute, state_of
 from accounts.admin.found import BY_LOGIN
@@ -130,6 +131,7 @@ class CustomerAdmin(CorrectableAdmin):
     form = CustomerForm
     change_form_template = "admin/owner.html"
     disputed_by = frozenset({"sales", "privacy"})
+    acts = ACTS
     tells = ("contact.asked", "contact.confirmed", "contact.disputed", "contact.settled")
     list_display = ("reference", "last_name", "first_name", "kind", "country", "since", "last_active_on")
     list_filter = ("kind", "channel", CountryToChoose)

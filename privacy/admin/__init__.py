@@ -6,7 +6,7 @@ What every page is made of
     records  personal records: what the job needs, and why the rest is covered (`covers`); `why` a record is opened
     steps    what can be done with a record now, a page each
     groups   fields in groups; `tables` rows below a record; `matters` what else is theirs
-    told     what the audit tells of a record; `linked` a link to another, called what it is there
+    told     what the audit tells of a record, `acts` what was done; `linked` a link to another, called what it is there
 
 The work of the privacy team
     requests  the list and page of requests; `agenda` what of them is work, `waiting` the lists of the front page

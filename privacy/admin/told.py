@@ -27,6 +27,7 @@ from privacy.sweep import notices
 _HASH = re.compile(r"[0-9a-f]{64}")
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _RESTRICTION = re.compile(r"\b(\w+)=(\S+)")
+_BETWEEN = re.compile(r"(: |, | → )")
 #: The audit blots out what might be a number of a person, and with it a day in a code.
 _BLOTTED = re.compile(r":\[[a-z ]+\]")
 
@@ -72,7 +73,7 @@ def reason(event: AuditEvent, own: Mapping[str, str]) -> str:
     if event.action == "letter.opened":
         return title_of_kind(text)
     known = {**own, **_WORDS.get(event.action, {})}
-    return ": ".join(", ".join(_code(one, known) for one in part.split(", ")) for part in text.split(": "))
+    return "".join(one if _BETWEEN.fullmatch(one) else _code(one, known) for one in _BETWEEN.split(text))
 
 
 def _restriction(label: str, text: str) -> str:

@@ -28,7 +28,7 @@ from django.utils.text import capfirst
 
 from privacy import audit, datamap, gate
 from privacy.actor import YOURSELF, AboutYourself, is_own
-from privacy.admin import told, why
+from privacy.admin import acts, told, why
 from privacy.admin.lists import LimitedList
 from privacy.admin.steps import Step
 from privacy.admin.tables import Rows
@@ -74,6 +74,8 @@ class WorkAdmin(LimitedList):
     rows: ClassVar[tuple[Rows, ...]] = ()
     #: How actions of the audit begin that tell of a record of this page, whichever record's history has them.
     tells: ClassVar[tuple[str, ...]] = ()
+    #: What the actions that this page's app records are called, whichever record's history has them.
+    acts: ClassVar[Mapping[str, str]] = {}
     #: What the codes of this kind of record mean that the audit gives as reasons.
     history_words: ClassVar[Mapping[str, str]] = {}
 
@@ -265,7 +267,11 @@ class WorkAdmin(LimitedList):
         is_signed = self.opens_to(roles)
         told_here = self.history_of(record).filter(_told_to(roles)) if is_signed else audit.AuditEvent.objects.none()
         events = Paginator(told_here.order_by("-id"), 100).get_page(request.GET.get("p"))
-        lines = [(one, told.data(one), told.reason(one, self.history_words)) for one in events]
+        more = _acts_of_apps()
+        lines = [
+            (one, acts.in_words(one.action, more), told.data(one), told.reason(one, self.history_words))
+            for one in events
+        ]
         context = {"title": "History", "events": events, "lines": lines, "is_signed": is_signed}
         return self._page(request, "admin/record_history.html", record, context)
 
@@ -388,10 +394,18 @@ class WorkAdmin(LimitedList):
         return ()
 
 
+def _pages() -> list[WorkAdmin]:
+    return [one for one in site._registry.values() if isinstance(one, WorkAdmin)]
+
+
+def _acts_of_apps() -> dict[str, str]:
+    return {action: said for one in _pages() for action, said in one.acts.items()}
+
+
 def _told_to(roles: Collection[str]) -> models.Q:
     """Return which events of the audit are told to these roles: those that tell of a record of a page (`tells`) only
     where one of these pages opens to them."""
-    pages = [one for one in site._registry.values() if isinstance(one, WorkAdmin)]
+    pages = _pages()
     of_a_page = {begin for one in pages for begin in one.tells}
     open_here = {begin for one in pages if one.opens_to(roles) for begin in one.tells}
     return ~_begins(of_a_page) | _begins(open_here)

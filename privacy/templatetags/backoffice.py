@@ -88,9 +88,3 @@ def doer(event: AuditEvent) -> str:
     if not event.actor_kind:
         return BY_LINK if event.action.endswith(".disputed") else WORDS["task"]
     return in_words(event.actor_kind, event.role, own=WORDS["customer"])
-
-
-@register.filter
-def action(name: str) -> str:
-    """Return an action of the audit in words: "request.filed" becomes "Request filed"."""
-    return name.replace(".", " ").replace("_", " ").capitalize()
