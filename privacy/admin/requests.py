@@ -46,7 +46,7 @@ from privacy.requests.filing import Receipt, file
 from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileUnreadable, NotAsPlanned
 from privacy.requests.proving import identify, post_code
-from privacy.requests.states import DONE_STATES, State, after
+from privacy.requests.states import DONE_STATES, State
 from privacy.retention import holds
 from privacy.views import words
 
@@ -283,7 +283,7 @@ class RequestAdmin(LetterPages):
             (deadline.may_pause(record, now=now), "pause", handling.Pause),
             (second.possible_breaches().filter(pk=record.pk).exists(), "breach", handling.AssessBreach),
             (record.can_withdraw, "withdraw", handling.Withdraw),
-            (State.REFUSED in after(state), "refuse", handling.Refuse),
+            (State.REFUSED in record.may_become, "refuse", handling.Refuse),
             (bool(getattr(record, "sealed_request_file", None)), "note", handling.AddNote),
         ]
         return {name: step for is_possible, name, step in possible if is_possible}

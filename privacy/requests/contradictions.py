@@ -19,7 +19,7 @@ from privacy.calendar import undated
 from privacy.requests import bound, clock, history, missed, planned, procedures, questions, tombstones
 from privacy.requests.models import WORD, Export, Request, RequestEvent
 from privacy.requests.procedure import Procedure, Step
-from privacy.requests.states import BEGUN_STATES, OPEN_STATES, RESUMED_STATES, State
+from privacy.requests.states import BEGUN_STATES, OPEN_STATES, RESUMED_STATES, UNDONE_STATES, State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.work.broken import require_own
@@ -220,7 +220,7 @@ def _of_parking(row: Mapping[str, Any], events: list[tuple[str, str, dict[str, A
     is_told = times > len(told.get(RESUMED, ()))
     if is_parked and not is_told:
         yield "it is parked, and the audit does not tell that"
-    if is_told and not is_parked:
+    if is_told and not is_parked and row["state"] not in UNDONE_STATES:  # it may end where it stopped
         yield "the audit tells that it was parked, and not that it went on"
 
 

@@ -21,7 +21,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.proof import BadRequest
 from privacy.requests.sight import NotYours, locked, people_in, require_hand
-from privacy.requests.states import State, after
+from privacy.requests.states import State
 
 
 def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: datetime) -> SecondLook:
@@ -42,7 +42,7 @@ def propose(request: Request, *, ground: str, evidence: str, actor: Actor, now: 
         found = locked(request)
         if grounds.EXCESSIVE not in grounds.of(found):
             raise BadRequest("No GDPR covers the person, and our policy knows no such reason.")
-        if State.REFUSED not in after(found.state):
+        if State.REFUSED not in found.may_become:
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
         if open_look(found) is not None:
             raise NotAllowed("A refusal of this request waits for a second person already.")
@@ -108,7 +108,7 @@ def decide(
         with vault.internal():  # into the letter to the person
             refusal = proposed(found)
         if outcome == SecondLook.Outcome.REFUSE:
-            if State.REFUSED not in after(found.state):
+            if State.REFUSED not in found.may_become:
                 raise NotAllowed(f"A request that is {found.state} cannot be refused.")
             if not refusal or grounds.EXCESSIVE not in grounds.of(found):
                 raise NotAllowed("The proposal cannot be read, or its rule is none for this request.")

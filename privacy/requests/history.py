@@ -20,7 +20,7 @@ from privacy.letters.models import Letter
 from privacy.requests import bound, clock, regimes
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.procedure import Procedure
-from privacy.requests.states import State, after
+from privacy.requests.states import State
 
 STEP = "step"
 RESTORED = "restored"
@@ -117,13 +117,15 @@ def move(
     A request whose row does not say what the site wrote can only end, or wait for a person.
     """
     to = State(to)
-    if to not in after(request.state):
+    if to not in request.may_become:
         raise NotAllowed(f"A request that is {request.state} cannot become {to.value}.")
     with bound.kept(request) as is_bound:
         if not is_bound and to not in ENDS:
             raise NotAllowed(IN_DOUBT)
-        request.state = to
-        fields = ["state"]
+        request.state, fields = to, ["state"]
+        if request.parked_from and to != State.PARKED:
+            request.parked_from = ""
+            fields.append("parked_from")
         if not request.is_open:
             request.closed_at = now
             fields.append("closed_at")

@@ -22,10 +22,10 @@ from privacy.requests.states import (
     WAITS_FOR_ITS_PERSON,
     WAITS_FOR_SECOND,
     WAITS_FOR_YOU,
-    WITHDRAWABLE_STATES,
     Channel,
     Proof,
     State,
+    after,
     stage,
 )
 from privacy.typed import cards
@@ -220,7 +220,12 @@ class Request(vault.SealedModel):
     @property
     def can_withdraw(self) -> bool:
         """True until the first thing was done for it."""
-        return self.state in WITHDRAWABLE_STATES
+        return State.WITHDRAWN in self.may_become
+
+    @property
+    def may_become(self) -> frozenset[State]:
+        """What may follow on its state."""
+        return after(self.state, self.parked_from)
 
     @property
     def stage(self) -> str:

@@ -42,7 +42,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.proof import BadRequest
 from privacy.requests.sight import NotYours, locked, people_in
-from privacy.requests.states import State, after
+from privacy.requests.states import State
 
 ALARM_DAYS = 7
 FETCHED, REMOVED, CARRIED_OUT = "fetched", "removed", "carried_out"
@@ -191,7 +191,7 @@ def _end(request: Request, words: str, *, actor: Actor, now: datetime) -> None:
     out, had_copy = gone_out(request), export.live(request) is not None
     for copy in export.Export.objects.filter(request=request, deleted_at=None):
         export.delete(copy, now=now)
-    if State.REFUSED in after(request.state):
+    if State.REFUSED in request.may_become:
         services.refuse_into(request, ground=words, authority=DOUBT, actor=actor, now=now)
     elif request.step and request.state != State.PARKED:  # its copy is gone: nothing is waited for any more
         history.schedule(request, request.step, at=now)

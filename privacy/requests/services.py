@@ -35,7 +35,7 @@ from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.plan import Plan
 from privacy.requests.proof import BadRequest, no_card_number
 from privacy.requests.sight import NotYours, locked, require_hand
-from privacy.requests.states import WITHDRAWABLE_STATES, State, after
+from privacy.requests.states import State
 from privacy.retention import jurisdiction
 
 #: Of a request whose kind the table of rights does not know.
@@ -217,7 +217,7 @@ def withdraw(request: Request, *, actor: Actor, now: datetime) -> Request:
     require_hand(request, actor)
     with transaction.atomic():
         found = locked(request)
-        if found.state not in WITHDRAWABLE_STATES:
+        if not found.can_withdraw:
             raise NotAllowed(f"A request that is {found.state} cannot be taken back.")
         _end(found, State.WITHDRAWN, "withdrawn", {}, actor=actor, now=now)
     _copy(found, request)
@@ -247,7 +247,7 @@ def refuse(request: Request, *, ground: str, authority: str, actor: Actor, now: 
             raise BadRequest(
                 "By this rule one person alone refuses nothing: it is proposed with its evidence, and a second person decides."
             )
-        if State.REFUSED not in after(found.state):
+        if State.REFUSED not in found.may_become:
             raise NotAllowed(f"A request that is {found.state} cannot be refused.")
         refuse_into(found, ground=ground, authority=authority, actor=actor, now=now)
     _copy(found, request)
@@ -310,10 +310,7 @@ def resume(request: Request, *, actor: Actor, now: datetime) -> Request:
             raise NotAllowed(f"A request that is {found.state} is not parked.")
         if not found.procedure.is_known:
             raise NotAllowed(UNKNOWN)
-        with bound.kept(found):  # signed once for all of it
-            history.move(found, found.parked_from, actor=actor, now=now)
-            found.parked_from = ""
-            found.save(update_fields=["parked_from"])
+        history.move(found, found.parked_from, actor=actor, now=now)
         history.schedule(found, found.step, at=now)
         audit.record("request.resumed", actor=actor, now=now, subject=found.subject_id, reference=found.reference)
         broker.nudge(found)

@@ -67,9 +67,15 @@ TRANSITIONS: dict[str, frozenset[State]] = {
 }
 
 
-def after(state: str) -> frozenset[State]:
-    """Return what a request in this state may become: nothing where it is one of which this version knows nothing."""
-    return TRANSITIONS.get(state, frozenset())
+def after(state: str, parked_from: str = "") -> frozenset[State]:
+    """Return what a request in this state may become: nothing where it is one of which this version knows nothing.
+
+    One that is parked may be taken back and refused where it could be before.
+    """
+    found = TRANSITIONS.get(state, frozenset())
+    if state == State.PARKED:
+        found |= TRANSITIONS.get(parked_from, frozenset()) & {State.WITHDRAWN, State.REFUSED}
+    return found
 
 
 #: From where a request is parked, and where it goes on.

@@ -12,6 +12,7 @@ from typing import Any
 from privacy.calendar import company_day
 from privacy.models import Request
 from privacy.requests import export, second, waits
+from privacy.requests.states import State
 
 
 def how_far(about: Request) -> dict[str, bool]:
@@ -34,7 +35,7 @@ def gone_out(about: Request) -> dict[str, bool]:
 def still(about: Request, now: datetime) -> dict[str, Any]:
     """Return what holds a request up, a question to a second person or time for others to object, and whether it is
     late."""
-    until = waits.ends_at(about, now=now) if about.can_withdraw else None
+    until = waits.ends_at(about, now=now) if about.can_withdraw and about.state != State.PARKED else None
     needs_second = (about.is_open or export.live(about) is not None) and waits.is_undecided(about)
     return {
         "is_overdue": about.is_open and not about.is_answered and company_day(now) > about.due_on,

@@ -86,6 +86,29 @@ def test_a_running_request_that_somebody_parks_and_lets_go_on_is_noticed_while_i
     assert removal.state == State.CLOSED and not doubted()
 
 
+def test_what_is_parked_before_it_has_begun_can_be_taken_back_and_refused_and_later_neither(
+    alice: Customer, bob: Customer
+) -> None:
+    back, refused = confirmed(alice), confirmed(bob)
+    for one in (back, refused):
+        parked(one)
+        assert one.can_withdraw
+    services.withdraw(back, actor=as_customer(alice), now=NOW)
+    services.refuse(refused, ground="Two people say that this is theirs.", authority="", actor=PRIVACY, now=NOW)
+    for one, ended in ((back, State.WITHDRAWN), (refused, State.REFUSED)):
+        one.refresh_from_db()
+        assert (one.state, one.parked_from, one.is_open) == (ended, "", False)
+        assert bound.is_ours(one) and contradictions.of(one.pk) == []
+    begun = confirmed(alice)
+    execute.advance(begun.pk, now=NOW)
+    parked(begun)
+    assert begun.parked_from == State.EXECUTING and not begun.can_withdraw
+    with pytest.raises(services.NotAllowed):
+        services.withdraw(begun, actor=as_customer(alice), now=NOW)
+    with pytest.raises(services.NotAllowed):
+        services.refuse(begun, ground="Too late.", authority="", actor=PRIVACY, now=NOW)
+
+
 def test_an_event_that_a_request_was_parked_cannot_be_planted(alice: Customer) -> None:
     request = filed(alice, "access")
     assert roles.run(
