@@ -37,6 +37,7 @@ class AccountsConfig(AppConfig):
                 later=people.later,
                 written_by=people.written_by,
                 is_known=people.is_known,
+                carriers=candidates.people_with,
                 renamed=people.renamed,
                 renamed_by=people.renamed_by,
                 on_file=people.on_file,

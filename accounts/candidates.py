@@ -105,6 +105,17 @@ def carries(email: str) -> bool:
     return next(_carrying({"email": {email.strip()}}, but=frozenset()), None) is not None
 
 
+def people_with(email: str) -> set[UUID]:
+    """Return the subjects on whose login, contact data or record this address stands, whether it counts or not: it
+    proves nothing of them, and none of them decides about it at the desk."""
+    address = email.strip()
+    if not address:
+        return set()
+    found = set(LoginAddress.objects.find(LOGIN_ADDRESS.field, address).values_list("user__subject_id", flat=True))
+    found |= {one.subject for one in _carrying({"email": {address}}, but=frozenset())}
+    return {one for one in found if one is not None}
+
+
 def _own(subject: UUID, now: datetime) -> tuple[Mapping[Channel, Collection[str]], frozenset[UUID]]:
     """Return the addresses and phones that count as the person's, of verified logins and contact data, and the numbers
     of the contact data.

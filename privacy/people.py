@@ -59,6 +59,9 @@ class People:
     written_by: Callable[[Records], set[str]]
     #: (email, name): whether anything on file carries this address, or a customer or company this name.
     is_known: Callable[[str, str], bool]
+    #: (email): the subjects on whose login, contact or record this address stands, counting or not: enough to keep
+    #: somebody from deciding about it, and proof of nothing.
+    carriers: Callable[[str], set[UUID]]
     #: (records): whether a person's name was changed on one of them after it was written.
     renamed: Callable[[Records], bool]
     #: (records): which members of staff did that.

@@ -120,7 +120,8 @@ def _check(receipt: Receipt, actor: Actor, now: datetime) -> None:
         raise BadRequest("Say who is asking: a customer, an e-mail address, or a name and a postal address.")
     if how != Request.Identity.PENDING and subject is None:
         raise BadRequest("Nobody on file is identified by this; leave the identity pending.")
-    require_another(actor, about=[subject] if subject is not None else [])
+    if actor.kind == "staff":
+        require_another(actor, about={subject, *people.ask().carriers(receipt.email)})
     by_staff = actor.kind in ("task", "operator") or (actor.kind == "staff" and bool(actor.roles & STAFF_ROLES))
     if actor.kind == "customer" and subject != actor.subject:
         raise NotYours("Nobody files a request for somebody else here.")

@@ -10,6 +10,7 @@ day, and who ticked it off stands in the audit.
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 
@@ -32,8 +33,12 @@ from privacy.requests import (
 from privacy.requests.asking import ask_who
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request
-from privacy.requests.sight import locked
+from privacy.requests.sight import locked, people_in
 from privacy.requests.states import State
+
+
+def _people(letter: Letter) -> set[UUID | None]:
+    return letter.people | (people_in(letter.request) if letter.request is not None else set())
 
 
 def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
@@ -43,7 +48,7 @@ def opened(letter: Letter, *, actor: Actor, now: datetime) -> None:
     Who has had a link or code in hand decides about the request of it no more (`second.may_decide`). Whoever sees only
     what covers the text has seen nothing. Raises AboutYourself for the person whose request it is.
     """
-    require_another(actor, about=letter.people)
+    require_another(actor, about=_people(letter))
     letters.require_whole(letter, now=now)
     if isinstance(letter.text, vault.Unreadable):
         return
@@ -65,7 +70,7 @@ def mark_posted(letter: Letter, *, actor: Actor, now: datetime) -> None:
     an extension whose last day is over: it is stopped, the deadline stays, and the audit says that it was tried. Raises
     AboutYourself and letters.LinkLost as `opened` does.
     """
-    require_another(actor, about=letter.people)
+    require_another(actor, about=_people(letter))
     letters.require_whole(letter, now=now)  # before all else: that it is stopped has to stay
     if letter.request is None:
         letters.mark_posted(letter, actor=actor, now=now)
@@ -124,7 +129,7 @@ def came_back(letter: Letter, *, actor: Actor, now: datetime) -> None:
     post, and the call-back or the code by post prove who asks (design 9). Links and codes of before end:
     somebody else may have them. Raises AboutYourself as `opened` does.
     """
-    require_another(actor, about=letter.people)
+    require_another(actor, about=_people(letter))
     with transaction.atomic():
         request = locked(letter.request) if letter.request is not None else None
         if request is None or letter.sent_at is None or writing.is_returned(letter):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 
-from privacy import people
+from privacy import datamap, people, vault
 from privacy.actor import Actor, require_another
 from privacy.requests import codes, doubt
 from privacy.requests.models import Request
@@ -53,12 +53,27 @@ def require_hand(request: Request, actor: Actor) -> None:
     """Raise NotYours as `require_sight` does, and AboutYourself for a member of staff whose own request it is:
     they do with it what anybody does in the portal, and nothing at the desk."""
     require_sight(request, actor)
-    require_another(actor, about=people_in(request))
+    if actor.kind == "staff":  # nobody else is asked: what carries the address need not be looked up
+        require_another(actor, about=people_in(request))
 
 
 def people_in(request: Request) -> set[UUID | None]:
-    """Return whose request it is: also of one that is nobody's subject any more."""
-    return {request.owner_id, request.subject_id}
+    """Return whose request it is: also of one that is nobody's subject any more.
+
+    Of one about records, or that was matched with nobody, also everybody on whose row its address stands, counting or
+    not, and whom a record that it covers is about: to keep somebody from deciding needs less than to prove who it is.
+    """
+    found = {request.owner_id, request.subject_id}
+    if request.subject_id is not None and not request.is_about_records:
+        return found
+    with vault.internal():  # looked up by its blind index, shown to nobody
+        email, covered = request.requester_email, request.covered_records
+    if isinstance(email, str):
+        found |= people.ask().carriers(email)
+    of_kind: dict[str, list[str]] = {}
+    for label, number in covered if isinstance(covered, list) else ():
+        of_kind.setdefault(label, []).append(number)
+    return found.union(*(datamap.people_of(label, numbers) for label, numbers in of_kind.items()))
 
 
 def acting_as(request: Request, *, purpose: str = "own request", reason: str = "") -> Actor:

@@ -15,11 +15,11 @@ from accounts import activity, claim, in_hand, joining, objections, told_of_join
 from accounts.models import ClaimReview, Communication, Company, ContactPoint, Customer, Joined, Joining, User
 from orders.models import Order
 from privacy import actor as who
-from privacy import gate, letters
+from privacy import gate, letters, people
 from privacy.actor import YOURSELF, AboutYourself, Actor
 from privacy.admin.work import WorkAdmin
 from privacy.letters.models import Letter
-from privacy.requests import deadline, excess, paper, posting, proving, second, services, waits
+from privacy.requests import deadline, excess, paper, posting, proving, second, services, sight, waits
 from privacy.requests.models import Request, SecondLook
 from privacy.retention import holds
 from privacy.retention.models import Hold
@@ -213,6 +213,45 @@ def test_no_function_behind_the_desk_is_either_and_a_second_person_is_another_on
     for act in acts:
         with pytest.raises(AboutYourself, match=YOURSELF):
             act()
+
+
+def test_a_request_with_ones_own_address_is_ones_own_whether_the_address_counts_or_not(both: Both) -> None:
+    pat, dan, mine, whole = both
+    own, other = pages.signed_in(pat), pages.signed_in(dan)
+    me = gate.staff_actor(id=pat.pk, subject=pat.subject_id, roles={*ROLES, gate.MANAGER}, today=NOW.date())
+    assert not people.ask().reach("pat@home.example", NOW).whole, "control: it proves nothing of her"
+    factories.communication(None, email="pat@home.example", contact_name="Pat Poe")
+    written = factories.communication(None, email="guest@home.example", contact_name="Pat Poe")
+    of_records, covering, unmatched, strange = (
+        taken_in("erasure", None, email=email, actor=ANYBODY)
+        for email in ("Pat@home.example", "guest@home.example", "dan@ilt.example", "nobody@home.example")
+    )
+    assert (
+        of_records.is_about_records and covering.is_about_records and mine.subject_id not in sight.people_in(covering)
+    )
+    Communication.objects.filter(pk=written.pk).update(subject=mine.subject_id)  # since then it is hers
+    assert dan.subject_id in sight.people_in(unmatched)
+    assert sight.people_in(whole) == {pat.subject_id} and not {pat.subject_id, dan.subject_id} & sight.people_in(
+        strange
+    )
+    for request in (of_records, covering):
+        waits.ask(request, SecondLook.Why.NOT_ME, actor=ANYBODY, now=NOW)
+        look = SecondLook.objects.get(request=request)
+        for record in (request, look):
+            assert offered(own, record) == (set(), True)
+            steps, is_own = offered(other, record)
+            assert steps and not is_own, "control: a colleague decides"
+        with pytest.raises(AboutYourself):
+            second.decide(request, "go_on", actor=me, now=NOW)
+    url, before = reverse("admin:privacy_request_add"), Request.objects.count()
+    form = {
+        "kind": "erasure", "channel": "in_person", "received_on": "2026-11-18", "customer_number": "",
+        "asked_by": "self", "identity": "pending", "email": " PAT@home.example", "name": "", "postal": "", "note": "",
+    }  # fmt: skip
+    answer = own.post(url, form)
+    assert answer.status_code == 400 and YOURSELF in answer.text, answer.context["form"].errors
+    assert Request.objects.count() == before
+    assert other.post(url, form).status_code == 302, "control: a colleague files it"
 
 
 def test_one_login_is_one_person_at_the_desk_and_in_the_portal(both: Both) -> None:
