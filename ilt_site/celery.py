@@ -65,19 +65,20 @@ def tell_of_a_failed_task(sender: Any = None, exception: BaseException | None = 
 
 
 @task_success.connect
-def tell_of_work(**_: Any) -> None:
+def tell_of_work(sender: Any = None, **_: Any) -> None:
     """Let the health page see that work is done."""
     from ilt_site import health
 
-    health.note_work()
+    health.note_work(getattr(sender, "name", ""))
 
 
 @worker_ready.connect
 def begin_with_what_is_due(**_: Any) -> None:
     """Wake what fell asleep while no worker ran; the health page is green once this is done."""
-    from privacy import tasks
+    from ilt_site import health
 
-    tasks.poll.delay()
+    for name in health.EACH:
+        app.send_task(name, ignore_result=True, expires=health.WORK_SECONDS)
 
 
 @setup_logging.connect

@@ -22,6 +22,12 @@ KEEP_SECONDS = 3.0
 WAIT_SECONDS = 5.0
 WORK_SECONDS = 60  # beat sends the sealer of the logs every ten
 WORKED = "worked-at"
+# What has to be done again and again, each by itself: one that is done over and over hides no other.
+EACH = {
+    "privacy.tasks.poll": "looking for requests that are due",
+    "privacy.tasks.send_letters": "sending letters",
+    "privacy.tasks.seal_audit": "sealing the logs",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -50,17 +56,31 @@ def _redis() -> str:
     )
 
 
-def note_work() -> None:
-    """Remember that a worker has finished a task just now; workers call it after each."""
+def note_work(task: str = "") -> None:
+    """Remember that a worker has finished a task just now, and which; workers call it after each."""
     cache.set(WORKED, time.time(), timeout=10 * WORK_SECONDS)
+    if task in EACH:
+        cache.set(f"{WORKED}:{task}", time.time(), timeout=2 * _each_seconds())
+
+
+def _each_seconds() -> float:
+    """Return how long one of EACH may be away: one run may take as long as a task may, and the next one begins."""
+    return float(settings.CELERY_TASK_TIME_LIMIT + WORK_SECONDS)
+
+
+def _is_recent(name: str, seconds: float) -> bool:
+    worked = cache.get(name, "")
+    return isinstance(worked, float) and abs(time.time() - worked) <= seconds
 
 
 def _worker() -> str:
     """Whether work is done, not whether a worker answers: one that takes no messages answers, too."""
-    worked = cache.get(WORKED, "")
-    if isinstance(worked, float) and abs(time.time() - worked) <= WORK_SECONDS:
-        return ""
-    return f"No worker has finished a task in the last {WORK_SECONDS} seconds"
+    if not _is_recent(WORKED, WORK_SECONDS):
+        return f"No worker has finished a task in the last {WORK_SECONDS} seconds"
+    seconds = _each_seconds()
+    if late := [what for task, what in EACH.items() if not _is_recent(f"{WORKED}:{task}", seconds)]:
+        return f"Not done in the last {seconds / 60:.0f} minutes: {', '.join(late)}"
+    return ""
 
 
 def _ledger() -> str:

@@ -3,9 +3,10 @@
 What must never happen: a word that somebody else wrote into the broker reaches kombu, Celery or a task. A message that
 they do not expect ends a worker; Celery puts it back, and it ends the next one. So each message is signed by a key of
 the ring as it is written, and what was signed nowhere, or for another place, is dropped as it is read, before anything
-looks into it, with one line in the log. Where a name of the broker holds something of another kind, which only an
-operator can take away, the workers go on asking, the health page names it, and the log has a line. Nothing is lost: the
-tables are the truth, and the poller sends again what is still due.
+looks into it, with one line in the log; so is a copy of a message that the worker took already. Where a name of the
+broker holds something of another kind, which only an operator can take away, the workers go on asking, the health page
+names it, and the log has a line. Nothing is lost: the tables are the truth, and the poller sends again what is still
+due.
 
 There is one queue and no broadcast: neither remote control, which tells all settings and stops work, nor
 what workers tell each other of themselves. So the broker's user needs eleven commands on three names, and
@@ -43,6 +44,10 @@ AT_WORK, AT_WORK_SINCE = "unacked", "unacked_index"
 PAUSE_SECONDS = 1.0  # between two looks at a name that holds something else
 NO_ANSWER: dict[str, Any] = {"BRPOP": None, "RPOP": None, "HGET": None, "ZRANGE": [], "LLEN": 0}
 
+# Of how many messages a worker remembers that it took them: more than are sent within the longest "expires" of one
+# (settings.CELERY_BEAT_SCHEDULE), some 20 a minute. Each is 32 bytes.
+REMEMBERED = 50_000
+
 log = structlog.get_logger(__name__)
 
 
@@ -59,6 +64,35 @@ def read(place: bytes, stored: bytes) -> bytes | None:
         return text
     log.warning("message_refused", reason="not signed by this site", size=len(stored))
     return None
+
+
+class Taken:
+    """Which of the last messages this process took already, by their signatures.
+
+    Kombu counts what a worker holds by a number in the message, which copies have in common: it would take all of them
+    into its memory, and do nothing else. One that comes back from a lost worker is another message once; a second time
+    it is dropped, and what was still due is sent anew.
+    """
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self.most = most
+        self.seen: dict[bytes, bool] = {}  # whether a copy was told of; the oldest first
+
+    def is_new(self, signature: bytes) -> bool:
+        """Say whether a message was not taken before, and remember it; one line in the log for all copies of one."""
+        told = self.seen.get(signature)
+        if told is None:
+            self.seen[signature] = False
+            if len(self.seen) > self.most:
+                del self.seen[next(iter(self.seen))]
+            return True
+        if not told:
+            self.seen[signature] = True
+            log.warning("message_refused", reason="a copy of a message that this worker took already")
+        return False
+
+
+_taken = Taken()
 
 
 def _signature(place: bytes, text: bytes) -> bytes:
@@ -120,7 +154,7 @@ class Signed:
             return read(place, found)
         key, stored = found
         text = read(place, stored)
-        return None if text is None else (key, text)
+        return (key, text) if text is not None and _taken.is_new(stored[:SIGNATURE]) else None
 
 
 class SignedPipeline(Signed, Pipeline):

@@ -28,6 +28,8 @@ FIRST_LEASE = timedelta(seconds=30)
 LONGEST_LEASE = timedelta(hours=1)
 LIMIT = 50
 # Of privacy.tasks, which does what requests ask for and stands above them: woken by name.
+# A message that was not taken until then is dropped: the poller has told, or tells, another worker by then.
+MESSAGE_LIVES = FIRST_LEASE
 ADVANCE, SEND_LETTERS = "privacy.tasks.advance", "privacy.tasks.send_letters"
 
 
@@ -60,7 +62,7 @@ def _send(task: str, *message: Any) -> None:
         log.warning("nudge.skipped", task=task, message=message)
         return
     try:
-        current_app.send_task(task, message, ignore_result=True)
+        current_app.send_task(task, message, ignore_result=True, expires=MESSAGE_LIVES.total_seconds())
     except Exception as error:
         log.warning("nudge.failed", task=task, message=message, error=type(error).__name__)
 

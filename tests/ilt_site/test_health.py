@@ -116,6 +116,8 @@ def test_a_part_that_never_answers_and_one_that_breaks_keep_the_others_from_noth
 
 @pytest.mark.parametrize(("ago", "told"), [(0, ""), (50, ""), (61, SILENT), (-70, SILENT)])
 def test_a_worker_is_well_when_a_task_was_finished_in_the_last_minute(ago: float, told: str) -> None:
+    for task in health.EACH:
+        health.note_work(task)
     cache.set(health.WORKED, time.time() - ago)
     assert health._worker() == told
 
@@ -130,7 +132,15 @@ def test_a_task_that_is_done_is_remembered_and_one_that_fails_is_not() -> None:
     tasks.seal_audit.apply(args=("too many",))
     assert health._worker() == SILENT
     tasks.seal_audit.apply()
+    assert health._worker() == (
+        "Not done in the last 11 minutes: looking for requests that are due, sending letters"
+    ), "one that is done hides no other that is not"
+    tasks.poll.apply()
+    tasks.send_letters.apply()
     assert health._worker() == ""
+    cache.set(f"{health.WORKED}:{tasks.send_letters.name}", time.time() - 661)
+    tasks.poll.apply()
+    assert health._worker() == "Not done in the last 11 minutes: sending letters"
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
