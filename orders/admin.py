@@ -38,6 +38,7 @@ class ProductAdmin(SearchedList):
     fields = ("sku", "name", "kind", "price", "is_active")
     list_filter = ("kind", "is_active")
     search_help = "SKU or name, or parts of them."
+    object_history_template = "admin/product_history.html"
     actions = None
     show_full_result_count = False
 
