@@ -10,7 +10,7 @@ from django.utils import timezone
 from privacy.admin.proving import said_on_the_telephone
 from privacy.admin.steps import Step, date_input, to_choose
 from privacy.calendar import company_day
-from privacy.requests import assessment, deadline, grounds, offering
+from privacy.requests import assessment, deadline, filled, grounds, offering
 from privacy.typed import cards
 
 
@@ -43,7 +43,7 @@ class Confirm(Step):
         """Return the plan as it is today, for an actor that may open the file: what is shown is what the hidden hash
         confirms."""
         plan = assessment.plan_for(self.record, today=company_day(timezone.now()))
-        return {"plan": plan}
+        return {"plan": filled.only(plan)}  # the person is read what they read themselves
 
 
 class NothingHeld(Step):

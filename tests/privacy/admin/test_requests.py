@@ -259,6 +259,10 @@ def test_a_decision_of_the_team_needs_its_reasons(alice: Customer, carol: Client
 # Plan and confirmation ------------------------------------------------------------------------------------------------
 
 
+DATA = re.compile(r'<th scope="row">([^<]+)</th>\s*<td>([^<]*)</td>')
+AS_READ = "In the words in which the person reads it: “you” and “your” are the person"
+
+
 def planned(customer: Customer) -> Request:
     about = filed(customer)
     services.make_plan(about, actor=PRIVACY, now=factories.NOW)
@@ -300,6 +304,10 @@ def test_confirming_shows_the_plan_first_and_looking_does_nothing(alice: Custome
     about = planned(alice)
     text = carol.get(f"{LIST}{about.pk}/step/confirm/").text
     assert "The plan" in text and f"Customer {alice.reference}" in text
+    # What is shown here is what its person and the page of the request show, and it says whose words they are.
+    here, there = (dict(DATA.findall(one)) for one in (text, carol.get(page_of(about)).text))
+    assert here.items() <= there.items() and here
+    assert AS_READ in text and AS_READ in carol.get(page_of(about)).text
     about.refresh_from_db()
     assert about.state == State.PLANNED
     answer = take(carol, about, "confirm", agreed="phone", plan_hash=the_hash(carol, about))
