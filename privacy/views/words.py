@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from privacy import datamap, letters
 from privacy.requests import answer, in_words, procedures
 from privacy.requests.models import Request
+from privacy.requests.states import State
 from privacy.retention import rules
 
 #: What a decision means, in one sentence (law: the closed list of codes).
@@ -108,6 +109,8 @@ def _sentences(found: Iterable[str]) -> list[str]:
 
 
 POSTED = _("Answer posted")
+#: What an answered request still waits for whose copy is there.
+COPY_OVER = _("Copy fetched or destroyed, or its week over")
 
 
 def fate(label: str, envelope: str, code: str, *, is_done: bool) -> str:
@@ -121,10 +124,12 @@ def fate(label: str, envelope: str, code: str, *, is_done: bool) -> str:
 
 def step(about: Request, name: str) -> str:
     """Return what a step of a request does, in words. An answer by post is posted; a demo without a mail server sends
-    nothing, and says so."""
+    nothing, and says so. Once the answer is out, what still waits is the end of its copy."""
     if name == procedures.CLOSE.name:
         if answer.is_posted(about):
             return str(POSTED)
+        if about.state == State.REPLIED and about.procedure.gives:
+            return str(COPY_OVER)
         if letters.is_read_by_outbox():
             return in_words.NOT_SENT
     found = about.procedure.named(name)

@@ -28,7 +28,9 @@ PUT_TOGETHER = {
 
 def calls(texts: dict[Path, str], names: Iterable[str]) -> Iterator[tuple[Path, ast.Call, str, set[str]]]:
     """Yield the calls of functions of these names: file, call, and the function around it with its parameters."""
-    begins = re.compile(rf"(?<![a-z])({'|'.join(sorted(names))})\(\s*(f?[\"'][a-z_]+\.|[\w.]+,|[A-Z]\w+ if|[\w]+, [A-Z])")
+    begins = re.compile(
+        rf"(?<![a-z])({'|'.join(sorted(names))})\(\s*(f?[\"'][a-z_]+\.|[\w.]+,|[A-Z]\w+ if|[\w]+, [A-Z])"
+    )
     for path, text in texts.items():
         if not begins.search(text):
             continue
