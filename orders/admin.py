@@ -22,21 +22,22 @@ from privacy.admin import search
 from privacy.admin.lists import SearchedList
 from privacy.admin.records import RecordAdmin
 from privacy.admin.steps import Step, date_input, to_choose
-from privacy.admin.tables import Rows, amount
+from privacy.admin.tables import Rows, amount, filter_called, yes_or_no
 from privacy.admin.waiting import Task, WorkList, due
 from privacy.calendar import days
 from privacy.gate import STAFF_ROLES, Actor
 
 PRICE = amount("price", "Price")
+ACTIVE = yes_or_no("is_active", "Active")
 
 
 @admin.register(Product)
 class ProductAdmin(SearchedList):
     """The price list: no personal data; kept by sales."""
 
-    list_display = ("sku", "name", "kind", PRICE, "is_active")
+    list_display = ("sku", "name", "kind", PRICE, ACTIVE)
     fields = ("sku", "name", "kind", "price", "is_active")
-    list_filter = ("kind", "is_active")
+    list_filter = ("kind", ("is_active", filter_called("active")))
     search_help = "SKU or name, or parts of them."
     object_history_template = "admin/product_history.html"
     actions = None
@@ -53,14 +54,17 @@ class ProductAdmin(SearchedList):
         return super().change_view(request, object_id, form_url, {**titles, **(extra_context or {})})
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Show the price with its currency and two decimals to who only reads it."""
+        """Show the price with its currency and two decimals, and "Yes" or "No", to who only reads them."""
         names = list(super().get_fields(request, obj))
-        return (
-            names if self.has_change_permission(request, obj) else [PRICE if one == "price" else one for one in names]
-        )
+        read: dict[Any, Any] = {"price": PRICE, "is_active": ACTIVE}
+        return names if self.has_change_permission(request, obj) else [read.get(one, one) for one in names]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Call the fields as the columns of the list are called."""
+        return super().get_form(request, obj, change=change, labels={"is_active": "Active"}, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return [] if self.has_change_permission(request, obj) else [PRICE]
+        return [] if self.has_change_permission(request, obj) else [PRICE, ACTIVE]
 
     def find(self, text: str) -> search.Found:
         return search.here(Product.objects.all(), text, columns=("sku", "name"))

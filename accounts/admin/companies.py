@@ -12,16 +12,18 @@ from accounts.admin.correcting import CorrectableAdmin, PlacedForm
 from accounts.country_choice import CountryToChoose
 from accounts.models import Company
 from privacy.admin.matters import matters_of
-from privacy.admin.tables import Rows, yes_or_no
+from privacy.admin.tables import Rows, filter_called, yes_or_no
 from privacy.gate import Actor
+
+SOLE_TRADER = yes_or_no("is_sole_trader", "Sole trader")
 
 
 @admin.register(Company)
 class CompanyAdmin(CorrectableAdmin):
     form = PlacedForm
     change_form_template = "admin/owner.html"
-    list_display = ("name", "city", "region", "country", "is_sole_trader")
-    list_filter = ("is_sole_trader", CountryToChoose)
+    list_display = ("name", "city", "region", "country", SOLE_TRADER)
+    list_filter = (("is_sole_trader", filter_called("sole trader")), CountryToChoose)
     ordering = ("-id",)
     editable = (
         "name",
@@ -36,7 +38,7 @@ class CompanyAdmin(CorrectableAdmin):
         "country",
     )
     search_help = "Company name, VAT number or phone number. What you type is not kept."
-    fields: ClassVar[Any] = (*editable, yes_or_no("is_sole_trader", "Sole trader"))
+    fields: ClassVar[Any] = (*editable, SOLE_TRADER)
     rows = (Rows("contacts", "Contacts", ("reference", "first_name", "last_name", "email", "phone")),)
 
     is_company = True

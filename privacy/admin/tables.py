@@ -102,6 +102,17 @@ def yes_or_no(name: str, title: str) -> Callable[[Any], str]:
     return shown
 
 
+def filter_called(title: str) -> type[admin.BooleanFieldListFilter]:
+    """Return a filter by a field that is true or false, called as its column is: not by the name of the field."""
+
+    class Called(admin.BooleanFieldListFilter):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.title = title
+
+    return Called
+
+
 def amount(name: str, title: str) -> Callable[[Any], str]:
     """Return a column or field that shows the amount `name` with two decimals and its currency."""
 

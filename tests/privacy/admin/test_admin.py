@@ -439,6 +439,12 @@ def test_products_are_called_products_and_have_a_price_of_two_decimals() -> None
     assert "<h1>ILT-T Test</h1>" in page and "USD 395.00" in page and "395.0000" not in page
     history = carol.get(f"/admin/orders/product/{product.pk}/history/").text
     assert "No change of this product at the desk is on file." in history and "admin site" not in history
+    # Columns, filters and forms are called by what they say, not by the names of fields.
+    sales, companies = at_work("sales"), "/admin/accounts/company/"
+    factories.company()
+    edited = sales.get(f"/admin/orders/product/{product.pk}/change/").text
+    for shown in (text, page, edited, sales.get(companies).text):
+        assert not re.search(r"\bis (active|sole)", shown, re.I) and re.search(r"Active|Sole trader", shown)
 
 
 def test_a_customers_page_shows_what_the_person_has_to_do_with_us_as_far_as_the_role_works_with_it(
