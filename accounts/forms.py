@@ -10,6 +10,7 @@ from allauth.account.forms import BaseConfirmCodeForm, ConfirmEmailVerificationC
 from allauth.account.forms import ChangePasswordForm as AllauthChangePasswordForm
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
+from allauth.account.forms import ResetPasswordKeyForm as AllauthResetPasswordKeyForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.forms import UserTokenForm as AllauthUserTokenForm
 from allauth.account.models import EmailAddress
@@ -40,6 +41,19 @@ class LoginForm(AllauthLoginForm):
             field.widget.attrs.pop("placeholder", None)
 
 
+HINT = "At least 15 characters. A few words that you can remember make a good one."
+
+
+def _in_our_words(form: Any) -> None:
+    """Call the fields of a form for a new password as the rest of the site does."""
+    labels = {"oldpassword": "Current password", "password1": "New password", "password2": "New password again"}
+    for name, label in labels.items():
+        if name in form.fields:
+            form.fields[name].label = label
+            form.fields[name].widget.attrs.pop("placeholder", None)
+    form.fields["password1"].help_text = HINT
+
+
 class SignupForm(AllauthSignupForm):
     """allauth's form in our words. User name, e-mail address, password: nothing else is asked (P16)."""
 
@@ -54,9 +68,7 @@ class SignupForm(AllauthSignupForm):
             "required": "Enter your e-mail address.",
             "invalid": "Enter an e-mail address like name@example.com.",
         }
-        self.fields[
-            "password1"
-        ].help_text = "At least 15 characters. A few words that you can remember make a good one."
+        self.fields["password1"].help_text = HINT
         self.fields["password1"].error_messages["required"] = "Choose a password."
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
@@ -65,6 +77,10 @@ class SignupForm(AllauthSignupForm):
 class ChangePasswordForm(AllauthChangePasswordForm):
     """allauth's form; the password of today is asked for as wherever it is shown once more."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _in_our_words(self)
+
     def clean_oldpassword(self) -> str:
         """Return the password of today. Raises ValidationError, also where a limit is reached: a try counts with those
         to sign in, so that a borrowed session guesses no faster here."""
@@ -72,6 +88,14 @@ class ChangePasswordForm(AllauthChangePasswordForm):
         if not get_adapter().reauthenticate(self.user, password):
             raise get_adapter().validation_error("enter_current_password")
         return password
+
+
+class NewPasswordForm(AllauthResetPasswordKeyForm):
+    """allauth's form behind the link of a letter."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _in_our_words(self)
 
 
 class CodeForm(ConfirmEmailVerificationCodeForm):
@@ -231,7 +255,7 @@ class AddressForm(OwnDataForm):
         widget=forms.RadioSelect,
         error_messages={"required": "Choose what the address is for."},
     )
-    street = _text("Street and number", 200, "address-line1", required="Enter the street.")
+    street = _text("Street", 200, "address-line1", required="Enter the street.")
     street2 = _text("Second line", 200, "address-line2")
     city = _text("City", 100, "address-level2")
     region = _text("State or region", regions.LONGEST, "address-level1", hint=regions.HINT)

@@ -274,6 +274,7 @@ ACCOUNT_FORMS = {
     "login": "accounts.forms.LoginForm",
     "signup": "accounts.signup.SignupForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.NewPasswordForm",
     "confirm_email_verification_code": "accounts.forms.CodeForm",
     "user_token": "accounts.forms.UserTokenForm",
 }
