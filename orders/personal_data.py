@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from accounts import countries, regions
 from orders.models import Invoice, Order, OrderLine, OrderQuerySet, Payment, PaymentQuerySet, Product
 from privacy import datamap
-from privacy.datamap import Datum, Declaration, Life, Proof, Warned, warned
+from privacy.datamap import Datum, Declaration, Flagged, Life, Proof, Warned, warned
 from privacy.facts import Facts, Party
 from privacy.gate import matters
 from privacy.gate.matters import Matter
@@ -143,14 +143,12 @@ def order_warnings(subject_id: UUID, today: date) -> list[Warned]:
     ]
 
 
-def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-    """Return which people have an order that is not finished: their account stays until it is (KEEP_CONTRACT)."""
-    found: dict[UUID, set[str]] = {}
+def account_flags(subject_ids: Collection[UUID]) -> Iterator[Flagged]:
+    """Yield the orders of these people that are not finished: the account stays until they are (KEEP_CONTRACT)."""
     orders = Order.objects.filter(_unfinished(), customer__subject_id__in=list(subject_ids)).with_owner()
     for order in orders:
         if order.customer is not None and order.customer.subject_id is not None:
-            found.setdefault(order.customer.subject_id, set()).update(flags_of(order))
-    return {subject_id: frozenset(flags) for subject_id, flags in found.items()}
+            yield Flagged(order.customer.subject_id, Order.vault_label, order.pk, frozenset(flags_of(order)))
 
 
 def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:

@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from accounts import countries, regions
 from privacy import datamap, people
-from privacy.datamap import Datum, Declaration, Life, Proof, Warned, warned
+from privacy.datamap import Datum, Declaration, Flagged, Life, Proof, Warned, warned
 from privacy.facts import Facts, Party
 from privacy.gate import matters
 from privacy.gate.matters import Matter
@@ -163,11 +163,11 @@ def ownership_warnings(subject_id: UUID, today: date) -> list[Warned]:
     )
 
 
-def account_flags(subject_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-    """Return which people have an open RMA: their account stays until it is closed (KEEP_CONTRACT)."""
+def account_flags(subject_ids: Collection[UUID]) -> Iterator[Flagged]:
+    """Yield the open RMAs of these people: the account stays until they are closed (KEEP_CONTRACT)."""
     found = RMA.objects.open().filter(customer__subject_id__in=list(subject_ids))
-    flags = frozenset({"open_rma"})
-    return dict.fromkeys(found.values_list("customer__subject_id", flat=True), flags)
+    for subject_id, pk in found.values_list("customer__subject_id", "pk"):
+        yield Flagged(subject_id, RMA.vault_label, pk, frozenset({"open_rma"}))
 
 
 def work(subject_id: UUID, roles: frozenset[str]) -> Iterator[Matter]:

@@ -109,6 +109,22 @@ def told(action: str, records: Collection[Record]) -> dict[Record, set[str]]:
     return found
 
 
+def are_told(records: Collection[Record]) -> set[Record]:
+    """Return those of these records of which an event tells that this program wrote; one query."""
+    by_hash = {encoding.record_hash(*one): one for one in records}
+    return {by_hash[one.record] for one in ours(AuditEvent.objects.filter(record__in=by_hash))}
+
+
+def people_in(records: Collection[Record]) -> dict[Record, set[str]]:
+    """Return, for each of these records, the names of the people in the events about it that this program wrote; one
+    query."""
+    by_hash = {encoding.record_hash(*one): one for one in records}
+    found: dict[Record, set[str]] = {}
+    for one in ours(AuditEvent.objects.filter(record__in=by_hash).exclude(subject="")):
+        found.setdefault(by_hash[one.record], set()).add(one.subject)
+    return found
+
+
 def ends(action: str, records: Collection[Record]) -> list[tuple[Record, list[str], str]]:
     """Return record, field names and reference of each event `action` of these records that this program wrote,
     oldest first; one query."""

@@ -47,10 +47,12 @@ from privacy.datamap.fields import (
 from privacy.datamap.page import as_json, as_markdown
 from privacy.datamap.registry import (
     DataMapError,
+    Flagged,
     autodiscover,
     contribute_flags,
     counts_of,
     declarations,
+    flagging,
     flags_of,
     for_label,
     for_model,
@@ -70,6 +72,7 @@ __all__ = [
     "DataMapError",
     "Datum",
     "Declaration",
+    "Flagged",
     "Life",
     "Machinery",
     "Proof",
@@ -84,6 +87,7 @@ __all__ = [
     "declarations",
     "field_named",
     "fields_to_declare",
+    "flagging",
     "flags_of",
     "for_label",
     "for_model",

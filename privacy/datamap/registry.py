@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -22,7 +22,16 @@ class DataMapError(Exception):
     """A declaration that cannot be registered: the same model or store twice."""
 
 
-Flags = Callable[[Collection[UUID]], Mapping[UUID, frozenset[str]]]
+class Flagged(NamedTuple):
+    """A record that keeps its person's account, by what its row says now: whose, which, and why."""
+
+    subject: UUID
+    label: str
+    record: UUID
+    flags: frozenset[str] = frozenset()
+
+
+Flags = Callable[[Collection[UUID]], Iterable[Flagged]]
 
 _declarations: dict[type[models.Model], Declaration] = {}
 _by_label: dict[str, Declaration] = {}
@@ -49,7 +58,8 @@ def store(*found: Store) -> None:
 
 
 def contribute_flags(found: Flags) -> None:
-    """Add a function that tells which flags an app's records give their people's accounts ("open_order", "open_rma").
+    """Add a function that tells which of an app's records give their people's accounts which flags ("open_order",
+    "open_rma").
 
     So `accounts` knows that an account is still needed without importing the apps above it.
     """
@@ -59,10 +69,14 @@ def contribute_flags(found: Flags) -> None:
 def flags_of(subjects: Collection[UUID]) -> dict[UUID, frozenset[str]]:
     """Return, for each of `subjects`, the flags that all apps together give; a constant number of queries."""
     flags: dict[UUID, frozenset[str]] = dict.fromkeys(subjects, frozenset())
-    for contribution in _flags:
-        for subject, found in contribution(subjects).items():
-            flags[subject] |= found
+    for one in flagging(subjects):
+        flags[one.subject] |= one.flags
     return flags
+
+
+def flagging(subjects: Collection[UUID]) -> list[Flagged]:
+    """Return the records that give these people flags, by what their rows say; a constant number of queries."""
+    return [one for contribution in _flags for one in contribution(subjects)]
 
 
 def autodiscover() -> None:

@@ -50,6 +50,7 @@ Proof and lists
     history     states and events, the only place that writes them
     bound       whether a row says what the site wrote; `hashed` its history as one hash; `rebound` the rows of earlier
                 versions put under its hash
+    whose       whose records are, as their rows and the key store agree
     doubt       which requests count where something is sent, ended, given or asked; `missed` what the audit tells of
                 one, and its history does not
     in_doubt    which requests somebody has to look at; `contradictions` what speaks against a row

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 from typing import IO, cast
 from uuid import UUID
 
@@ -23,7 +22,7 @@ from privacy import vault
 from privacy.calendar import company_day
 from privacy.gate import log
 from privacy.gate.context import current
-from privacy.requests import addresses, assessment, authorities, bound, contents, copypage
+from privacy.requests import addresses, assessment, authorities, bound, contents, copypage, whose
 from privacy.requests.contents import Verdicts
 from privacy.requests.models import Request
 from privacy.retention import jurisdiction
@@ -44,7 +43,7 @@ def write(out: io.IOBase, request: Request, subject: UUID, now: datetime) -> Non
         verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
         # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are
         # opened past the gate, exactly these, and the log is written first.
-        _check_owners(kinds, None)
+        _check_owners(kinds)
         _note(kinds, now)
         with vault.internal():
             _archive(out, request, kinds, verdicts, now)
@@ -56,27 +55,18 @@ def write(out: io.IOBase, request: Request, subject: UUID, now: datetime) -> Non
             kind.rows = kind.rows.exclude(request=request)
             kind.count = kind.rows.count()
     kinds = [kind for kind in kinds if kind.count]
-    _check_owners(kinds, ("subject", subject))
+    # No row is read for that: a broken one keeps nobody from the copy.
+    sealed = [kind.rows for kind in kinds if issubclass(kind.declaration.model, vault.SealedModel)]
+    whose.require(subject, {pk for rows in sealed for pk in rows.values_list("pk", flat=True)})
     verdicts = _alike(assessment.assess_all(subject, today=company_day(now), asked=False))
     _archive(out, request, kinds, verdicts, now)
 
 
-def _check_owners(kinds: list[contents.Kind], owner: vault.keys.Owner | None) -> None:
-    """Raise bound.NotOurs where the key store says of a record of the copy that it is not `owner`'s.
-
-    Without one it is to be whose its row says. With one no row is read: a broken one keeps nobody from the copy.
-    """
+def _check_owners(kinds: list[contents.Kind]) -> None:
+    """Raise bound.NotOurs where the key store says of a record of the copy that it is another's than its row says."""
     for kind in kinds:
-        if not issubclass(kind.declaration.model, vault.SealedModel):
-            continue
-        rows = kind.rows.order_by("pk")
-        some: Iterator[tuple[UUID, vault.keys.Owner]]
-        if owner is not None:
-            some = ((pk, owner) for pk in rows.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
-        else:
-            some = ((row.pk, row.vault_owner()) for row in rows)
-        while part := dict(islice(some, CHUNK)):
-            bound.require_owners(part)
+        if issubclass(kind.declaration.model, vault.SealedModel):
+            bound.require_owners({row.pk: row.vault_owner() for row in kind.rows.order_by("pk")})
 
 
 def _note(kinds: list[contents.Kind], now: datetime) -> None:

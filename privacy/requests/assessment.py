@@ -15,7 +15,7 @@ from privacy import datamap
 from privacy.calendar import company_day, undated
 from privacy.datamap import Declaration, Warned
 from privacy.facts import Facts
-from privacy.requests import addresses, given_out, plan, unjoined
+from privacy.requests import addresses, given_out, plan, unjoined, whose
 from privacy.requests.models import Request
 from privacy.requests.procedure import Does
 from privacy.retention import decided, in_force, rules
@@ -135,6 +135,7 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
     """Return the verdicts about what was to be erased and is needed by now: something new is open (P10).
 
     Locks the rows, so that an order that comes in this moment waits. A hold is not among them: the erasure looks at it.
+    Raises bound.NotOurs where a row that keeps something is not the person's by the key store.
     """
     wanted = {(one.label, one.record_id, one.envelope) for one in decisions if one.record_id is not None}
     schedule = rules.load()
@@ -147,12 +148,14 @@ def kept_by_now(decisions: Iterable[Decision], *, today: date) -> list[Verdict]:
             rows = rows.select_related(*declaration.related)
         facts = with_flags(_facts(declaration, rows), schedule)
         pins = pins_of(facts)
-        found += [
-            verdict
+        kept = [
+            (verdict, one.subject_id)
             for one in facts
             for verdict in assess(one, schedule, frozenset(), today, asked=True, pins=pins)
             if not verdict.is_erased and (label, verdict.record_id, verdict.envelope) in wanted
         ]
+        whose.require_witnessed({person for _, person in kept if person is not None})
+        found += [verdict for verdict, _ in kept]
     return found
 
 

@@ -28,6 +28,7 @@ from privacy.requests import (
     services,
     steps,
     waits,
+    whose,
     writing,
 )
 from privacy.requests.models import Request
@@ -91,9 +92,15 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
     subjects.lock([subject])  # an import that takes something in for the person is finished first, or waits
     if in_force.in_doubt(one.record_id for one in request.decisions.all() if one.record_id is not None):
         raise bound.NotOurs  # what would be kept or end because of it nobody can tell
-    if assessment.plan_for(request, today=company_day(now)).hash != request.confirmed_hash:
+    made = assessment.plan_for(request, today=company_day(now))
+    if made.hash != request.confirmed_hash:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
+    if not request.is_about_records:
+        # What leads to nobody, or to somebody else, for a night would be no part of what the person is told has gone.
+        whose.require(subject, {one.record_id for one in made.verdicts})
+        if made.kept:
+            whose.require_witnessed([subject])
     # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here
     # on.
     answer_to = addresses.address_for_answer(request, now=now)

@@ -29,7 +29,7 @@ from privacy.actor import Actor
 from privacy.calendar import company_day
 from privacy.datamap import Declaration
 from privacy.gate import log as access_log
-from privacy.requests import bound
+from privacy.requests import bound, whose
 from privacy.requests.models import Request
 from privacy.retention import decided, in_force
 from privacy.retention.models import Decision
@@ -352,7 +352,7 @@ def end_shells(subject: UUID, *, actor: Actor | None, now: datetime, reference: 
             and not _ends_with_the_subject(one)
             for one in datamap.declarations()
         )
-        if remains or _is_unlinked(_still_sealed(subject)):
+        if remains or _is_unlinked(subject, _still_sealed(subject)):
             return False
         # Another worker may be at the same: whoever locks the row ends the person, and tells of it.
         if not Subject.objects.select_for_update(no_key=True).filter(pk=subject).values_list("pk").first():
@@ -370,20 +370,11 @@ def _still_sealed(subject: UUID) -> list[tuple[str, UUID]]:
     return [(label, record) for label, record in found if record not in going]
 
 
-def _is_unlinked(found: Sequence[tuple[str, UUID]]) -> bool:
-    """Say whether the rows of all of these lead to nobody, as that of a payment does whose order has ended: the person
-    is gone when they are; False where there are none. Raises StillSealed where a row leads to somebody, or is away."""
-    left = set(found)
-    for label in sorted({label for label, _ in found}):
-        try:
-            declaration = datamap.for_label(label)
-        except KeyError:
-            continue  # of an app that is no longer here: its records stand nowhere
-        if declaration.subject_path is not None:
-            ids = [record for of, record in found if of == label]
-            rows: models.QuerySet[Any] = models.QuerySet(declaration.model)
-            rows = rows.filter(**{declaration.subject_path: None}, pk__in=ids)
-            left -= {(label, pk) for pk in rows.values_list("pk", flat=True)}
+def _is_unlinked(subject: UUID, found: Sequence[tuple[str, UUID]]) -> bool:
+    """Say whether the rows of all of these lead to nobody by themselves, as that of a payment does whose order has
+    ended: the person is gone when they are; False where there are none. Raises StillSealed where a row leads to
+    somebody, has lost its link otherwise, or is away."""
+    left = set(found) - whose.let_go(dict.fromkeys(found, subject))
     if left:
         raise StillSealed(sorted(left))
     return bool(found)

@@ -27,7 +27,7 @@ from django.db.models.functions import Cast
 from privacy import audit, people, vault
 from privacy.actor import Actor
 from privacy.facts import Facts
-from privacy.requests import addresses, assessment, doubt, history, writing
+from privacy.requests import addresses, assessment, bound, doubt, history, whose, writing
 from privacy.requests.models import Request, RequestEvent
 from privacy.retention import decided, in_force, jurisdiction, restriction, rules
 from privacy.retention.assess import assess
@@ -95,6 +95,9 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
     found = [one for one in _open(decisions, facts.values(), on) if tuple(map(str, _as_told(one))) not in told]
     if not found:
         return False
+    if whose.look(facts.values())[1]:
+        raise bound.NotOurs
+    whose.require_witnessed({one.subject_id for one in facts.values() if one.subject_id is not None})
     to, postal = _address(request, facts.values(), now)
     if not to and not postal and not writing.has_postal(request, now=now):
         return _nobody_told(request, found, actor, now)

@@ -6,7 +6,6 @@ in time. There is no undo. `nightly` says how that is prevented.
     models         who was warned, and where the sweep stands
     arming         whether it may run: armed by a person, by a clock that did not jump, alone
     nightly        the run: what was told, then what the schedule ends, in batches
-    whose          whose the records of a batch are, by the key store
     report         what a run found and did
     notices        the warning some time before an account ends, and who answers it
     second_letter  what had to stay after a removal has ended now

@@ -29,7 +29,7 @@ from privacy.calendar import company_day
 from privacy.calendar.days import PastDateField
 from privacy.datamap import Declaration
 from privacy.facts import Facts
-from privacy.requests import bound, doubt, erasure, history, longer
+from privacy.requests import bound, doubt, erasure, history, longer, whose
 from privacy.requests.models import Request
 from privacy.retention import decided, in_force, restriction, rules
 from privacy.retention.assess import NO_PINS, Pins, assess
@@ -37,7 +37,7 @@ from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision
 from privacy.retention.rules import Schedule
 from privacy.retention.verdict import Verdict
-from privacy.sweep import arming, notices, second_letter, whose
+from privacy.sweep import arming, notices, second_letter
 from privacy.sweep.arming import FutureDay, alone, database_now, mark
 from privacy.sweep.models import SweepState
 from privacy.sweep.report import SweepReport
@@ -182,7 +182,6 @@ class _Run:
             for key, those in pinned.items()
         }
         on_hold = in_force.on_hold(ids)
-        waiting = self._waiting(found.values())
         ending: list[Verdict] = []
         away: dict[tuple[UUID, str], list[Decision]] = {}
         for record_id in ids:
@@ -196,13 +195,13 @@ class _Run:
                     ending.append(verdict)
                 else:
                     for one in pinned[key]:
-                        self._keep_on(one, verdict)
+                        self._keep_on(one, verdict, found[record_id].subject_id)
         self._end_away(away)
         records = {one.record_id for one in ending}
         self._count(declaration, records)
         persons = self._persons(declaration, [found[record] for record in records])
         ending = [one for one in ending if one.record_id in persons]
-        stay = {one.record_id for one in ending if one.record_id in waiting}
+        stay = self._waiting(persons)
         self.report.kept += len(stay)
         self._erase([one for one in ending if one.record_id not in stay])
 
@@ -227,7 +226,7 @@ class _Run:
             self.findings.note("owner", declaration.label, record, bound.NotOurs.__name__)
         return persons
 
-    def _keep_on(self, decision: Decision, verdict: Verdict) -> None:
+    def _keep_on(self, decision: Decision, verdict: Verdict, person: UUID | None) -> None:
         """Write down why it is kept now, when a hold was lifted; never a later day than the person was told."""
         if self._is_due(decision):
             self._count_kept(decision.record_id, decision.label)
@@ -237,6 +236,10 @@ class _Run:
             return
         if verdict.restricted or verdict.told is not None:
             return  # a hold does not move what was told; it only stands before it. Of two days the later waits for the other
+        if person is not None and (doubted := whose.unwitnessed(datamap.flagging([person]))):
+            for one in doubted:
+                self.findings.note("owner", one.label, one.record, bound.NotOurs.__name__)
+            return  # why it is kept by now would be a row that is not theirs
         decided.change(
             Decision.objects.filter(pk=decision.pk, done_at=None),
             code=verdict.code,
@@ -287,7 +290,7 @@ class _Run:
         if not due:
             return
         persons = self._persons(declaration, [found[record_id] for record_id in due])
-        waiting = self._waiting(found[record_id] for record_id in due) | self._unwarned(found, due)
+        waiting = self._waiting(persons) | self._unwarned(found, due)
         waiting |= self._not_ended(declaration, found, due)
         self._count(declaration, due)
         batch: list[Verdict] = []
@@ -359,7 +362,8 @@ class _Run:
             gone = [one.envelope for one in verdicts if one.is_erased]
             if notices.days_before(gone, self.schedule):
                 ending.append(facts)
-        persons, waiting = self._persons(declaration, ending), self._waiting(ending)
+        persons = self._persons(declaration, ending)
+        waiting = self._waiting(persons)
         missing = notices.unwritten(ending)
         for facts in ending:
             subject = facts.subject_id
@@ -399,13 +403,11 @@ class _Run:
     ) -> dict[tuple[UUID, str], Verdict]:
         return {one.key: one for one in assess(facts, self.schedule, on_hold, self.on, asked=asked, pins=pins)}
 
-    def _waiting(self, found: Iterable[Facts]) -> set[UUID]:
-        """Return the records of people whose request is not answered yet: nothing of it may vanish meanwhile."""
-        subjects = whose.people_of(found)
-        if not subjects:
-            return set()
-        asking = doubt.asking(set(subjects.values()))
-        return {record_id for record_id, subject in subjects.items() if subject in asking}
+    def _waiting(self, persons: Mapping[UUID, UUID]) -> set[UUID]:
+        """Return those of these records, each with as whose it counts, that are of people whose request is not answered
+        yet: nothing of it may vanish meanwhile."""
+        asking = doubt.asking({person for record, person in persons.items() if person != record})
+        return {record for record, person in persons.items() if person in asking}
 
     def _count(self, declaration: Declaration, ids: Iterable[UUID]) -> None:
         for record_id in ids:

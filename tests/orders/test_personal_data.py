@@ -62,8 +62,8 @@ def test_what_is_not_finished_keeps_the_order_and_the_account(steps: dict[str, d
     alice, bob = a_customer(), a_customer()
     order = an_order(alice, D, **steps)
     assert facts_of(order).flags == flags
-    expected = {alice.subject_id: frozenset(flags)} if flags else {}
-    assert personal_data.account_flags([alice.subject_id, bob.subject_id]) == expected
+    expected = [datamap.Flagged(alice.subject_id, "orders.order", order.pk, frozenset(flags))] if flags else []
+    assert list(personal_data.account_flags([alice.subject_id, bob.subject_id])) == expected
     assert datamap.flags_of([alice.subject_id, bob.subject_id]) == {
         alice.subject_id: frozenset(flags),
         bob.subject_id: frozenset(),

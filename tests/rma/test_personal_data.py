@@ -55,10 +55,12 @@ def test_an_open_return_keeps_the_account() -> None:
     alice, bob = a_customer(), a_customer()
     rma = an_rma(alice)
     people = [alice.subject_id, bob.subject_id]
-    assert personal_data.account_flags(people) == {alice.subject_id: {"open_rma"}}
+    assert list(personal_data.account_flags(people)) == [
+        datamap.Flagged(alice.subject_id, "rma.rma", rma.pk, frozenset({"open_rma"}))
+    ]
     assert datamap.flags_of(people) == {alice.subject_id: {"open_rma"}, bob.subject_id: frozenset()}
     moved(rma, State.CANCELLED)
-    assert personal_data.account_flags(people) == {}
+    assert list(personal_data.account_flags(people)) == []
 
 
 def test_the_choice_and_the_certificates_are_told_before_an_erasure() -> None:

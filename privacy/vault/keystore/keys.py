@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from privacy.vault import ring as rings
+from privacy.vault.in_use import GRACE
 from privacy.vault.keystore.binding import NO_ID, bound
 from privacy.vault.keystore.datakey import NOBODY, OpenKey, Owner, Pair, Wanted
 from privacy.vault.keystore.ending import destroy, destroy_again, end_again, finish
@@ -35,6 +36,7 @@ __all__ = [
     "destroy_again",
     "destroyed",
     "end_again",
+    "ever",
     "finish",
     "hand_over",
     "is_destroyed",
@@ -43,6 +45,8 @@ __all__ = [
     "load_and_erased",
     "load_named",
     "make",
+    "may_be_orphans",
+    "owned",
     "owners",
     "people",
     "reowner",
@@ -203,6 +207,25 @@ def owned(label: str, owner: Owner) -> set[UUID]:
             """SELECT DISTINCT record FROM vault_datakey
                WHERE label = %s AND owner_kind = %s AND owner_id = %s::uuid AND destroyed_at IS NULL""",
             [label, owner[0], str(owner[1])],
+        )
+        return {record for (record,) in cur.fetchall()}
+
+
+def ever(records: Iterable[UUID]) -> set[UUID]:
+    """Return those of these records of which something was ever sealed, or an end is known; one query."""
+    with cursor() as cur:
+        cur.execute("SELECT DISTINCT record FROM vault_datakey WHERE record = ANY(%s::uuid[])", [array(records)])
+        return {record for (record,) in cur.fetchall()}
+
+
+def may_be_orphans(records: Iterable[UUID]) -> set[UUID]:
+    """Return those of these records, without a row, of which each living key may be left of a write that was rolled
+    back: the collector has found it without a row, or has not come to look yet. One query."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT record FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND destroyed_at IS NULL
+               GROUP BY record HAVING bool_and(doubted_at IS NOT NULL OR created_at > now() - %s::interval)""",
+            [array(records), GRACE],
         )
         return {record for (record,) in cur.fetchall()}
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from privacy.vault.keystore import keys
 from privacy.vault.keystore.sql import cursor
 from privacy.vault.results import RecordErased
+from privacy.vault.typecasts import array
 
 ENVELOPE = "pseudonym"
 LABEL = "vault.pseudonym"
@@ -54,3 +55,19 @@ def joined_to(subject: UUID) -> set[UUID]:
             [str(subject), ENVELOPE],
         )
         return {row[0] for row in cur.fetchall()}
+
+
+def of_owners(owners: Iterable[UUID]) -> dict[UUID, set[str]]:
+    """Return the words by which the audit knows these people, and those who were joined to them; who has none is left
+    out. Two queries."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT record, owner_id FROM vault_datakey
+               WHERE owner_id = ANY(%s::uuid[]) AND envelope = %s AND destroyed_at IS NULL""",
+            [array(owners), ENVELOPE],
+        )
+        named = dict(cur.fetchall())
+    found: dict[UUID, set[str]] = {}
+    for subject, word in (pseudonyms(named) if named else {}).items():
+        found.setdefault(named[subject], set()).add(word)
+    return found

@@ -104,7 +104,7 @@ def test_a_key_that_no_declared_row_can_lead_to_forgets_nobody(db) -> None:
     gone, nobodys = ("crm.lead", uuid4()), ("privacy.hold", uuid4())
     for found in ([gone], [nobodys], [gone, nobodys]):
         with pytest.raises(erasure.StillSealed) as said:
-            erasure._is_unlinked(found)
+            erasure._is_unlinked(uuid4(), found)
         assert said.value.records == found
 
 

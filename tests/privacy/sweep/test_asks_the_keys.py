@@ -16,13 +16,13 @@ from privacy import vault
 from privacy.gate.system import system
 from privacy.letters.models import Letter
 from privacy.models import AccessEntry
-from privacy.requests import bound, execute, outcome
+from privacy.requests import bound, execute, outcome, whose
 from privacy.requests.models import Request
 from privacy.requests.states import State
 from privacy.retention import decided
 from privacy.retention.models import Decision
 from privacy.subjects import Subject
-from privacy.sweep import arming, nightly, second_letter, whose
+from privacy.sweep import arming, nightly, second_letter
 from privacy.sweep.report import SweepReport
 from tests import pages, roles
 from tests.asked import NOW, OPERATOR, TODAY, Clock, confirmed, filed, outlived, run, with_letters
