@@ -13,6 +13,7 @@ or where the person is forgotten. A row without any key was written by the site 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import models
@@ -68,15 +69,18 @@ def require(person: UUID, known: Collection[UUID]) -> None:
 
 
 def records_of(declaration: Declaration, person: UUID) -> set[UUID]:
-    """Return the records of one kind that are a person's, by their rows as by the key store. Raises bound.NotOurs where
-    the two do not agree. Two queries; more where they differ."""
+    """Return the records of one kind that are a person's, by their rows as by the key store, without those that have
+    ended. Raises bound.NotOurs where the two do not agree. Two queries; more where they differ."""
     by_row = set(declaration.rows_of(person).values_list("pk", flat=True))
     by_key = vault.keys.owned(declaration.label, ("subject", person))
     if missing(person, [(declaration.label, record) for record in by_key - by_row]):
         raise bound.NotOurs
-    if unwitnessed([Flagged(person, declaration.label, record) for record in by_row - by_key]):
+    others = by_row - by_key
+    # What an earlier removal emptied, and something that was kept still points to: nothing of it can be read.
+    emptied = vault.keys.ever(others).difference(vault.keys.owners(others)) if others else set()
+    if unwitnessed([Flagged(person, declaration.label, record) for record in others - emptied]):
         raise bound.NotOurs
-    return by_row
+    return by_row - emptied
 
 
 def missing(person: UUID, sealed: Collection[Record]) -> list[Record]:
@@ -90,10 +94,10 @@ def missing(person: UUID, sealed: Collection[Record]) -> list[Record]:
             left = {one for one in left if one[0] != label}  # of an app that is no longer here: they stand nowhere
             continue
         ids = [record for of, record in sealed if of == label]
-        rows: models.QuerySet[UUID] = declaration.rows_of(person).filter(pk__in=ids)
+        rows: models.QuerySet[Any] = declaration.rows_of(person).filter(pk__in=ids)
         left -= {(label, pk) for pk in rows.values_list("pk", flat=True)}
         if any(one[0] == label for one in left):
-            every: models.QuerySet[UUID] = models.QuerySet(declaration.model).filter(pk__in=ids)
+            every: models.QuerySet[Any] = models.QuerySet(declaration.model).filter(pk__in=ids)
             there |= {(label, pk) for pk in every.values_list("pk", flat=True)}
     if not left:
         return []
@@ -128,7 +132,7 @@ def _unlinked(label: str, sealed: Iterable[Record]) -> set[Record]:
     declaration = _declared(label)
     if declaration is None or declaration.subject_path is None:
         return set()
-    rows: models.QuerySet[UUID] = models.QuerySet(declaration.model)
+    rows: models.QuerySet[Any] = models.QuerySet(declaration.model)
     rows = rows.filter(**{declaration.subject_path: None}, pk__in=[record for of, record in sealed if of == label])
     return {(label, pk) for pk in rows.values_list("pk", flat=True)}
 
@@ -146,9 +150,9 @@ def _led(unlinked: Iterable[Record]) -> dict[Record, Record]:
         if len(rest) < 2:
             continue
         one = declaration.model._meta.get_field(link)
-        parent = datamap.for_model(one.related_model)
+        parent = datamap.for_model(cast("type[models.Model]", one.related_model))
         if parent.end == "blank" and rest[0] in parent.links:
-            rows: models.QuerySet[UUID] = models.QuerySet(declaration.model).filter(pk__in=ids)
+            rows: models.QuerySet[Any] = models.QuerySet(declaration.model).filter(pk__in=ids)
             pairs = rows.exclude(**{link: None}).values_list("pk", f"{link}_id")
             found |= {(label, pk): (parent.label, of) for pk, of in pairs}
     return found

@@ -18,11 +18,13 @@ from privacy.retention import decided
 
 class Command(BaseCommand):
     help = (
-        "Names the privacy requests whose row does not say what the site wrote, or whose history misses an end, a question or an answer of which the audit tells: nothing is done for them and no copy of theirs "
-        "is given out; and those whose decisions are not those of the plan in their sealed file, or whose questions to a second person are not those of their history, or in the place of whose proof the ledger has a line of another program. Look first who changed them (docs/runbook.md). --request seals one as it stands, with its decisions and copies, where they fit the plan in its sealed file and the key store; --all "
-        "seals all: after a restore from a backup of an older version only. One that its own history or the key store contradicts "
-        "is named with that and stays doubted: put its row right first. A question that was taken away is put back by --request. --dry-run changes nothing. Exit codes: 0 nothing is doubted any more, 1 requests are doubted or there is no such request, "
-        "2 usage."
+        "Names the privacy requests that are not as the site wrote them: the row, the history against the audit, the decisions "
+        "against the plan in the sealed file, the questions to a second person, the place of the proof in the ledger. Nothing is "
+        "done for them, and no copy of theirs is given out. Look first who changed them (docs/runbook.md). --request seals one as "
+        "it stands, with its decisions and copies, where they fit its sealed file and the key store, and puts back a question that "
+        "was taken away; --all seals all: after a restore from a backup of an older version only. One that its history, the audit "
+        "or the key store contradicts stays doubted: put its row right first. --dry-run changes nothing. Exit codes: 0 nothing is "
+        "doubted any more, 1 requests are doubted or there is no such request, 2 usage."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

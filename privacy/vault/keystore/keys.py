@@ -225,7 +225,7 @@ def may_be_orphans(records: Iterable[UUID]) -> set[UUID]:
         cur.execute(
             """SELECT record FROM vault_datakey WHERE record = ANY(%s::uuid[]) AND destroyed_at IS NULL
                GROUP BY record HAVING bool_and(doubted_at IS NOT NULL OR created_at > now() - %s::interval)""",
-            [array(records), GRACE],
+            [array(records), f"{GRACE.total_seconds()} seconds"],
         )
         return {record for (record,) in cur.fetchall()}
 

@@ -128,7 +128,7 @@ def test_a_damaged_copy_is_called_ready_nowhere_answers_nothing_and_is_made_anew
         said = pages.check(browser.post(f"{here}export/", follow=True))
         assert BEING_MADE in said and "Ask for the copy again" not in said and "Your copy cannot" not in said
         by = strip_tags(clerk.get(f"/admin/privacy/request/{request.pk}/history/", follow=True).text)
-        assert "Copy damaged – one of our programs" in " ".join(by.split()), "what found it"
+        assert "Copy found damaged – one of our programs" in " ".join(by.split()), "what found it"
         browser.post(f"{here}export/")  # told once
         copy.refresh_from_db()
         told = audit.history(reference=request.reference)
