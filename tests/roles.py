@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,25 +10,18 @@ from django.db import connections, transaction
 from ilt_site.management.commands.grant_roles import grant
 
 
-def _name(alias: str) -> str:
-    return f"ilt_tried_on_{alias}_{os.getpid()}"  # of this process, as its databases are: roles are the server's
-
-
-def make(alias: str) -> None:
-    """Make the role of one database and give it its rights, once and for all tests of this process: to do so writes to
-    the row of every table in PostgreSQL's own catalogue, which its housekeeping writes to as well."""
-    with connections[alias].cursor() as cursor:
-        cursor.execute(f"CREATE ROLE {_name(alias)}")
-    grant(alias, _name(alias))
-
-
 @contextmanager
 def app_role(alias: str = "default") -> Iterator[None]:
-    """Be the application role until the end of the block, in one transaction."""
+    """Be the application role until the end of the block, in one transaction; no role is left behind."""
+    role = f"ilt_tried_on_{alias}"
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        cursor.execute(f"SET LOCAL ROLE {_name(alias)}")
+        cursor.execute(f"CREATE ROLE {role}")
+        grant(alias, role)
+        cursor.execute(f"SET LOCAL ROLE {role}")
         yield
         cursor.execute("RESET ROLE")
+        cursor.execute(f"DROP OWNED BY {role}")
+        cursor.execute(f"DROP ROLE {role}")
 
 
 def run(*statements: str, alias: str = "default") -> list[int]:
