@@ -128,7 +128,8 @@ def open_one(subject: UUID, kind: str) -> Request | None:
         if one.pk in own and one.pk not in ended and (one.state != State.PARKED or one.parked_from in RESUMED_STATES):
             return one
     planted = Request.objects.filter(kind=kind, state__in=OPEN_STATES, scope=Request.Scope.WHOLE, subject_id=subject)
-    for pk in list(planted.values_list("pk", flat=True)):
+    # Only one in doubt: the person's own may have been filed and committed since the rows above were read.
+    for pk in among(planted.values_list("pk", flat=True)):
         log.error("request.put_aside", request=str(pk))
         Request.objects.filter(pk=pk).update(subject=None)
     return None
