@@ -189,8 +189,8 @@ def add_freight_account(
 
 def why_on_hold(record: Address | TaxIdentifier | FreightAccount) -> str:
     """Return why a legal hold lets nobody remove this now, "" where none stands against it."""
-    on_hold, doubted = in_force.look([record.pk])
-    if on_hold or in_force.not_lifted(record.vault_label, [record.pk]):
+    on_hold, doubted = in_force.look([(record.vault_label, record.pk)])
+    if on_hold:
         return ON_HOLD
     return LOOK if doubted else ""
 

@@ -69,10 +69,14 @@ class LiftHold(Step):
 
 def name_records(found: list[Hold]) -> None:
     """Give each hold the name of its record as `title`: order and RMA numbers, in one query per kind of record; and
-    whether it stands, as `standing`."""
+    whether it stands, as `standing`. One that is not saved is one of which only the audit tells."""
     names = called.names((hold.label, hold.record_id) for hold in found)
-    doubted = in_force.doubtful(found)
+    doubted = in_force.doubtful([one for one in found if not one._state.adding])
     for hold in found:
         hold.title = names[hold.label, hold.record_id]  # type: ignore[attr-defined]
+        hold.is_lost = hold._state.adding  # type: ignore[attr-defined]
+        if hold._state.adding:
+            hold.standing = in_force.LOST_HERE  # type: ignore[attr-defined]
+            continue
         state = "In force" if hold.is_in_force else "Lifted"
         hold.standing = f"{state}; {in_force.IN_DOUBT}" if hold.pk in doubted else state  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from privacy import audit, datamap, gate
 from privacy.admin import holding
@@ -18,7 +18,7 @@ from privacy.admin.work import WorkAdmin
 from privacy.gate import Actor, Refused
 from privacy.models import Hold
 from privacy.requests import in_words, said
-from privacy.retention import holds
+from privacy.retention import holds, in_force
 
 
 class HoldList(ChangeList):
@@ -57,6 +57,12 @@ class HoldAdmin(WorkAdmin):
         holds.NothingOnHold: "",
         holds.BadHold: "",
     }
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Return the list; above it those holds that are in force while the table has no row of them any more."""
+        lost = in_force.lost() if self.may_see(request.user) else []
+        holding.name_records(lost)
+        return super().changelist_view(request, {"lost": lost, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return HoldList

@@ -47,7 +47,7 @@ from privacy.requests.history import NotAllowed
 from privacy.requests.outcome import FileUnreadable, NotAsPlanned
 from privacy.requests.proving import identify, post_code
 from privacy.requests.states import DONE_STATES, State
-from privacy.retention import holds
+from privacy.retention import holds, in_force
 from privacy.views import words
 
 #: Of each record of a request that ended before anything was done for it.
@@ -203,7 +203,7 @@ class RequestAdmin(LetterPages):
             }
             for event in record.events.all()
         ]
-        on_hold = list(_holds(record))
+        on_hold = _holds(record)
         holding.name_records(on_hold)
         is_yourself, damaged = self.is_own(record), export.damaged(record)
         return {
@@ -418,7 +418,6 @@ def _fate(letter: Letter) -> str:
     return f"tried again: {letter.last_error}" if letter.last_error else "waits to be sent"
 
 
-def _holds(record: Request) -> QuerySet[Hold]:
-    """Return the holds in force on records the request has decided on."""
-    decided = record.decisions.filter(record_id__isnull=False).values("record_id")
-    return Hold.objects.filter(record_id__in=decided, lifted_at__isnull=True)
+def _holds(record: Request) -> list[Hold]:
+    """Return the holds in force on records the request has decided on; those last of which only the audit tells."""
+    return in_force.listed({(one.label, one.record_id) for one in record.decisions.all() if one.record_id is not None})

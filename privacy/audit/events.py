@@ -146,9 +146,15 @@ def doers(actions: Collection[str], records: Collection[Record], *, kind: str) -
 def told_of(actions: Collection[str], records: Collection[Record]) -> list[tuple[Record, str, str, str]]:
     """Return record, action, reason and reference of each of these events of these records that this program
     wrote, oldest first; one query."""
+    return [(of, one.action, one.reason, one.reference) for of, one in events_of(actions, records)]
+
+
+def events_of(actions: Collection[str], records: Collection[Record]) -> list[tuple[Record, AuditEvent]]:
+    """Return each of these events of these records that this program wrote, with its record, oldest first; one
+    query."""
     by_hash = {encoding.record_hash(*one): one for one in records}
     events = AuditEvent.objects.filter(action__in=actions, record__in=by_hash).order_by("id")
-    return [(by_hash[one.record], one.action, one.reason, one.reference) for one in ours(events)]
+    return [(by_hash[one.record], one) for one in ours(events)]
 
 
 def first_at(actions: Collection[str], records: Collection[Record]) -> dict[Record, datetime]:

@@ -120,7 +120,7 @@ def plan_for(request: Request, *, today: date) -> plan.Plan:
     return plan.make(
         records,
         rules.load(),
-        in_force.on_hold([f.record_id for f in records]),
+        in_force.on_hold((f.label, f.record_id) for f in records),
         pins_of(records),
         today,
         asked=right.removes,
@@ -191,7 +191,7 @@ def assess_these(found: Iterable[Facts], *, today: date, asked: bool) -> Iterato
     """Yield the verdicts about these records, a chunk of them at a time."""
     schedule, records, seen = rules.load(), iter(found), Counter[str]()
     while chunk := with_flags(under_one_law(list(islice(records, CHUNK)), seen), schedule):
-        on_hold = in_force.on_hold([f.record_id for f in chunk])
+        on_hold = in_force.on_hold((f.label, f.record_id) for f in chunk)
         pins = pins_of(chunk)
         for f in chunk:
             yield from assess(f, schedule, on_hold, today, asked=asked, pins=pins)
@@ -221,7 +221,7 @@ def assess_rows(
     if facts and not any(one.country for one in facts):
         seen.update([place_of(subject)[0]])
     facts = with_flags(under_one_law(facts, seen), schedule)
-    on_hold, pins = in_force.on_hold([one.record_id for one in facts]), pins_of(facts)
+    on_hold, pins = in_force.on_hold((one.label, one.record_id) for one in facts), pins_of(facts)
     return [verdict for one in facts for verdict in assess(one, schedule, on_hold, today, asked=False, pins=pins)]
 
 

@@ -90,7 +90,7 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
     """Make the plan binding, with what it keeps restricted; return Ended where it has changed and went back."""
     subject = steps.subject_of(request)
     subjects.lock([subject])  # an import that takes something in for the person is finished first, or waits
-    if in_force.in_doubt(one.record_id for one in request.decisions.all() if one.record_id is not None):
+    if in_force.in_doubt((one.label, one.record_id) for one in request.decisions.all() if one.record_id is not None):
         raise bound.NotOurs  # what would be kept or end because of it nobody can tell
     made = assessment.plan_for(request, today=company_day(now))
     if made.hash != request.confirmed_hash:

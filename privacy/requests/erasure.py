@@ -163,9 +163,8 @@ def _has_asked(subject: UUID) -> bool:
 
 def _on_hold(label: str, records: Iterable[UUID]) -> set[UUID]:
     """Return which of these records are under a hold. Raises bound.NotOurs where one is in doubt."""
-    on_hold, doubted = in_force.look(records)
-    on_hold |= in_force.not_lifted(label, records)
-    if doubted - on_hold:
+    on_hold, doubted = in_force.look((label, pk) for pk in records)
+    if doubted:
         raise bound.NotOurs
     return on_hold
 

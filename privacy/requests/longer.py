@@ -171,7 +171,7 @@ def _facts(request: Request, decisions: Iterable[Decision]) -> list[Facts]:
 def _open(decisions: Iterable[Decision], found: Iterable[Facts], on: date) -> list[Open]:
     """Return those of the decisions of which something is open on `on`, with the reason of that day."""
     facts = {one.record_id: one for one in found}
-    on_hold, schedule = in_force.on_hold(list(facts)), rules.load()
+    on_hold, schedule = in_force.on_hold((one.label, pk) for pk, one in facts.items()), rules.load()
     asking = doubt.asking({one.subject_id for one in facts.values() if one.subject_id})
     still = []
     for decision in decisions:

@@ -217,7 +217,7 @@ def _reasons_now(request: Request, decisions: Iterable[Decision], today: date) -
     facts = assessment.under_one_law(
         assessment.facts_of_records(named), Counter([request.country] if request.country else [])
     )
-    (on_hold, doubted), schedule = in_force.look(one.record_id for one in facts), rules.load()
+    (on_hold, doubted), schedule = in_force.look((one.label, one.record_id) for one in facts), rules.load()
     pins = assessment.pins_of(facts)
     verdicts = {
         (one.label, *verdict.key): verdict

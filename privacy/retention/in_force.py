@@ -4,47 +4,120 @@ What must never happen: a row that somebody wrote into the table keeps data thro
 a legal claim; or one that was changed, taken away or put back there lets data go. So a hold carries a keyed hash over
 all that it says, and the audit tells that it was placed and lifted. One that does not fit, or that the audit calls
 lifted, is in doubt: it is no reason to keep, and nothing of its record ends beside it. A removal stops there, the sweep
-names it, and an operator who looked lifts it, or lifts it and places it anew.
+names it, and an operator who looked lifts it, or lifts it and places it anew. One of which no row tells any more, while
+the audit tells that it was placed and not that it was lifted, is in force: it is told, listed and lifted like any
+other, and the sweep names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from privacy import audit, vault
+from privacy.calendar import undated
+from privacy.gate import matrix
 from privacy.retention.models import Hold
 
 PLACED, LIFTED = "hold.placed", "hold.lifted"  # in the audit
 IN_DOUBT = "not as this program wrote it: lift it, and place it anew where somebody knows the case"
+LOST = "in force by the audit, while its row is gone from the table: lift it, or place it anew"
+LOST_HERE = "in force by the audit, while its row is gone from the table: place it anew, for the same case; then it can be lifted"
 
 Case = tuple[str, Any, str, str]
+Record = tuple[str, UUID]
 
 
-def on_hold(record_ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these records are under a hold of the site's now: one query, one more where there is any."""
-    return look(record_ids)[0]
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which records are under a hold of the site's, of which others one is in doubt, and of which of the former the
+    audit alone tells of one, because the table has no row of it in force."""
+
+    on_hold: set[UUID]
+    in_doubt: set[UUID]
+    lost: set[UUID]
 
 
-def in_doubt(record_ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these records have a hold that says what the site did not write: one query, one more where there
-    is any hold."""
-    return look(record_ids)[1]
+def on_hold(records: Iterable[Record]) -> set[UUID]:
+    """Return which of these records are under a hold of the site's now: two queries."""
+    return stand(records).on_hold
 
 
-def look(record_ids: Iterable[UUID]) -> tuple[set[UUID], set[UUID]]:
-    """Return which of these records are under a hold of the site's, and of which others a hold is in doubt. One query,
-    one more where there is any hold.
+def in_doubt(records: Iterable[Record]) -> set[UUID]:
+    """Return which of these records have a hold that says what the site did not write: two queries."""
+    return stand(records).in_doubt
 
-    One that somebody changed in the table is in force as long as the audit tells that it was placed last.
+
+def look(records: Iterable[Record]) -> tuple[set[UUID], set[UUID]]:
+    """Return which of these records are under a hold of the site's, and of which others a hold is in doubt: two
+    queries."""
+    standing = stand(records)
+    return standing.on_hold, standing.in_doubt
+
+
+def stand(records: Iterable[Record]) -> Standing:
+    """Return how these records stand under holds; two queries for any number.
+
+    One that somebody changed in the table, or took away, is in force as long as the audit tells that it was placed
+    last.
     """
-    found = list(Hold.objects.filter(record_id__in=list(record_ids)))
-    last = _last_of(found)
+    named = set(records)
+    if not named:
+        return Standing(set(), set(), set())
+    found = list(Hold.objects.filter(record_id__in={pk for _, pk in named}))
+    last = _last([*named, *((one.label, one.record_id) for one in found)])
     doubted = _doubtful(found, last)
     on_hold = {one.record_id for one in found if one.is_in_force and one.pk not in doubted}
     on_hold |= {record for (_, record, _, _), action in last.items() if action == PLACED}
-    return on_hold, {one.record_id for one in found if one.pk in doubted} - on_hold
+    in_doubt = {one.record_id for one in found if one.pk in doubted} - on_hold
+    return Standing(on_hold, in_doubt, {case[1] for case in _rowless(found, last)})
+
+
+def lost(records: Iterable[Record] | None = None) -> list[Hold]:
+    """Return the holds on these records, or on all, that are in force by the audit while no row says so: not saved, as
+    they were placed, but with a number of their own. Two queries for any number of given records.
+
+    Of all: those that the key store has marked as held, where who can write to the tables writes nothing.
+    """
+    if records is not None:
+        return _lost(set(records))
+    found: list[Hold] = []
+    after: UUID | None = None
+    while some := vault.keys.restricted(by=matrix.ON_HOLD, after=after):
+        after = some[-1][0]
+        found += _lost({(label, pk) for pk, label in some})
+    return found
+
+
+def _lost(named: Collection[Record]) -> list[Hold]:
+    return [one for one in listed(named) if one._state.adding]
+
+
+def listed(records: Collection[Record]) -> list[Hold]:
+    """Return the holds in force on these records by their rows, whatever those say, and then those of `lost`: two
+    queries."""
+    if not records:
+        return []
+    rows = list(undated.each(Hold.objects.filter(record_id__in={pk for _, pk in records})))
+    events: dict[Case, audit.AuditEvent] = {}
+    for of, event in audit.events_of([PLACED, LIFTED], records):
+        events[*of, event.reason, event.reference] = event
+    missing = _rowless(rows, {case: event.action for case, event in events.items()})
+    return [*(one for one in rows if one.is_in_force), *(_as_placed(case, events[case]) for case in sorted(missing))]
+
+
+def _as_placed(case: Case, event: audit.AuditEvent) -> Hold:
+    label, record, reason, reference = case
+    by = (event.actor or event.actor_kind) if event.actor_kind == "staff" else event.actor_kind
+    return Hold(label=label, record_id=record, reason=reason, reference=reference, placed_at=event.at, placed_by=by)
+
+
+def _rowless(found: Iterable[Hold], last: Mapping[Case, str]) -> set[Case]:
+    """Return the cases that by the audit were placed last, and of which none of these rows is in force."""
+    standing = {_case(one) for one in found if one.is_in_force}
+    return {case for case, action in last.items() if action == PLACED} - standing
 
 
 def doubtful(found: Collection[Hold]) -> set[UUID]:
@@ -70,19 +143,9 @@ def _is_ours(hold: Hold, last: str) -> bool:
     return vault.mac_fits(hold.mac, *_says(hold)) and not (hold.is_in_force and last == LIFTED)
 
 
-def not_lifted(label: str, record_ids: Iterable[UUID]) -> set[UUID]:
-    """Return which of these records were put under a hold that nobody has lifted, by the audit: one query.
-
-    A row that somebody wrote or took away lifts no hold: events are only appended. The audit tells of the last three
-    years.
-    """
-    last = _last((label, pk) for pk in record_ids)
-    return {record for (_, record, _, _), action in last.items() if action == PLACED}
-
-
-def _last(records: Iterable[tuple[str, UUID]]) -> dict[Case, str]:
+def _last(records: Iterable[Record]) -> dict[Case, str]:
     """Return, for each case about these records of which the audit tells, whether it was placed or lifted last. Of one
-    case one hold is in force at a time."""
+    case one hold is in force at a time. Events are only appended; they go back three years."""
     told = audit.told_of([PLACED, LIFTED], list(dict.fromkeys(records)))
     return {(*record, reason, reference): action for record, action, reason, reference in told}
 

@@ -55,6 +55,7 @@ class Sources:
     on_hold: Collection[UUID]
     doubted: Collection[Pair] = frozenset()
     holds_doubted: Collection[UUID] = frozenset()
+    holds_lost: Collection[UUID] = frozenset()
 
 
 def codes(facts: Facts, envelope: str, sources: Sources, schedule: Schedule, today: date) -> str:
@@ -147,8 +148,8 @@ def _settle(
         pair = record, envelope
         states[pair] = _joined(before[pair], states[pair])
         findings.note("decision", declaration.label, record, "NotOurs")
-    lost = _lost_holds(declaration.label, before, sources)
-    for record in lost | (owner.keys() & sources.holds_doubted):
+    lost = _lost_holds(before, sources)
+    for record in lost | (owner.keys() & (set(sources.holds_doubted) | set(sources.holds_lost))):
         findings.note("hold", declaration.label, record, "NotOurs")
     for pair in states:
         if pair[0] in lost:
@@ -183,12 +184,10 @@ def _unproved(label: str, states: Mapping[Pair, str], before: Mapping[Pair, str]
     return [pair for pair in lost if pair in sources.doubted or told.get(pair, OPEN) != OPEN]
 
 
-def _lost_holds(label: str, before: Mapping[Pair, str], sources: Sources) -> set[UUID]:
-    """Return those that the key store has under a hold which no row of the site's tells of any more, and that nobody
-    lifted: a hold is in doubt, or the audit does not tell that the last was lifted."""
-    lost = {record for (record, _), code in before.items() if _parts(code) & HOLDS and record not in sources.on_hold}
-    doubted = lost & set(sources.holds_doubted)
-    return doubted | in_force.not_lifted(label, lost - doubted) if lost - doubted else doubted
+def _lost_holds(before: Mapping[Pair, str], sources: Sources) -> set[UUID]:
+    """Return those that the key store has under a hold which is in doubt, while none of the site's is in force."""
+    marked = {record for (record, _), code in before.items() if _parts(code) & HOLDS}
+    return (marked - set(sources.on_hold)) & set(sources.holds_doubted)
 
 
 def _parts(code: str) -> set[str]:
@@ -243,8 +242,8 @@ def _sources(label: str, ids: Collection[UUID]) -> Sources:
             continue
         before = pinned.get(pair)
         pinned[pair] = min(before, until) if before and until else until or before
-    on_hold, holds_doubted = in_force.look(ids)
-    return Sources(pinned, on_hold, doubted, holds_doubted)
+    holds = in_force.stand((label, pk) for pk in ids)
+    return Sources(pinned, holds.on_hold, doubted, holds.in_doubt, holds.lost)
 
 
 def settle_request(request_id: UUID, *, actor: Actor | None, now: datetime) -> int:

@@ -181,7 +181,7 @@ class _Run:
             key: min((one.until for one in those if one.until is not None), default=None)
             for key, those in pinned.items()
         }
-        on_hold = in_force.on_hold(ids)
+        on_hold = in_force.on_hold((declaration.label, pk) for pk in ids)
         ending: list[Verdict] = []
         away: dict[tuple[UUID, str], list[Decision]] = {}
         for record_id in ids:
@@ -271,7 +271,7 @@ class _Run:
 
     def _end_scheduled(self, declaration: Declaration, ids: list[UUID]) -> None:
         found = self._facts(declaration, ids)
-        on_hold = in_force.on_hold(found)
+        on_hold = in_force.on_hold((declaration.label, pk) for pk in found)
         pinned = Decision.objects.filter(
             label=declaration.label,
             record_id__in=list(found),
@@ -355,7 +355,7 @@ class _Run:
         """Warn the people whose records of this batch end within `days`; not those whom a hold or request keeps."""
         then = self.on + timedelta(days=days)
         found = self._facts(declaration, ids)
-        on_hold = in_force.on_hold(found)
+        on_hold = in_force.on_hold((declaration.label, pk) for pk in found)
         ending = []
         for facts in found.values():
             verdicts = assess(facts, self.schedule, on_hold, then, asked=False)

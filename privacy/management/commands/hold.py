@@ -86,8 +86,11 @@ class Command(BaseCommand):
         holds_now = Hold.objects.filter(lifted_at__isnull=True)
         if found is not None:
             holds_now = holds_now.filter(label=found.declaration.label, record_id=found.record_id)
-        standing = list(undated.each(holds_now))
-        doubted = in_force.doubtful(standing)
+        rows = list(undated.each(holds_now))
+        doubted = in_force.doubtful(rows)
+        lost = in_force.lost(None if found is None else [(found.declaration.label, found.record_id)])
+        standing = [*rows, *lost]
+        gone = {one.pk for one in lost}
         names = called.names((one.label, one.record_id) for one in standing)
         shown = [
             {
@@ -99,6 +102,7 @@ class Command(BaseCommand):
                 "placed_at": one.placed_at.isoformat(),
                 "placed_by": one.placed_by,
                 "in_doubt": one.pk in doubted,
+                "row_is_gone": one.pk in gone,
             }
             for one in standing
         ]
@@ -110,6 +114,7 @@ class Command(BaseCommand):
             since = undated.said(hold.placed_at, "%-d %B %Y, %H:%M %Z")
             name = names[hold.label, hold.record_id]
             doubt = f"; {in_force.IN_DOUBT}" if hold.pk in doubted else ""
+            doubt = f"; {in_force.LOST}" if hold.pk in gone else doubt
             self.stdout.write(f"{name}: {hold.get_reason_display()}{case}; since {since}{doubt}")
         self.stdout.write(f"Holds in force: {len(standing)}.")
 

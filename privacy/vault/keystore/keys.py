@@ -137,13 +137,15 @@ def restrictions(records: Iterable[UUID]) -> dict[Pair, str]:
         return {(record, envelope): code for record, envelope, code in cur.fetchall()}
 
 
-def restricted(*, after: UUID | None = None, most: int = CHUNK) -> list[tuple[UUID, str]]:
-    """Return (record, label) of restricted records in the order of their ids, at most so many, after that one."""
+def restricted(*, by: str = "", after: UUID | None = None, most: int = CHUNK) -> list[tuple[UUID, str]]:
+    """Return (record, label) of restricted records in the order of their ids, at most so many, after that one; of those
+    only in whose restriction `by` stands, where it is given."""
     with cursor() as cur:
         cur.execute(
             """SELECT DISTINCT record, label FROM vault_datakey
-               WHERE restriction <> '' AND destroyed_at IS NULL AND record > %s ORDER BY record LIMIT %s""",
-            [str(after or UUID(int=0)), most],
+               WHERE restriction <> '' AND destroyed_at IS NULL AND record > %s
+                 AND (%s = '' OR %s = ANY(string_to_array(restriction, ';'))) ORDER BY record LIMIT %s""",
+            [str(after or UUID(int=0)), by, by, most],
         )
         rows: list[tuple[UUID, str]] = cur.fetchall()
     return rows

@@ -29,6 +29,8 @@ from tests import factories, pages, people
 from tests.asked import NOW, OPERATOR, TODAY, Clock, confirmed, run
 from tests.beginnings import beginning
 
+ORDER = "orders.order"
+
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 
@@ -107,10 +109,10 @@ def test_what_an_answer_says_does_not_change_by_a_planted_hold(bought: Bought) -
 
 def test_one_that_was_lifted_and_put_back_is_in_doubt_and_the_sweep_names_it(bought: Bought) -> None:
     hold = placed(bought.old)
-    assert in_force.look([bought.old.pk]) == ({bought.old.pk}, set())
+    assert in_force.look([(ORDER, bought.old.pk)]) == ({bought.old.pk}, set())
     holds.lift("orders.order", bought.old.pk, actor=OPERATOR, now=NOW + timedelta(hours=1))
     hold.save()  # the row of before, with its keyed hash
-    assert in_force.look([bought.old.pk]) == (set(), {bought.old.pk})
+    assert in_force.look([(ORDER, bought.old.pk)]) == (set(), {bought.old.pk})
     findings = Findings()
     restriction.settle_all(actor=OPERATOR, now=NOW, findings=findings)
     assert [(one.step, one.record) for one in findings] == [("hold", str(bought.old.pk))]
@@ -128,9 +130,9 @@ def test_one_that_was_taken_away_or_changed_leaves_its_record_restricted(bought:
         assert vault.keys.restrictions([old.pk]) == before
     assert [(one.step, one.record) for one in findings] == [("hold", str(old.pk))]
     hold.save(force_insert=True)  # the control: put back as it was, it is in force, and can be lifted
-    assert in_force.look([old.pk]) == ({old.pk}, set())
+    assert in_force.look([(ORDER, old.pk)]) == ({old.pk}, set())
     holds.lift("orders.order", old.pk, actor=OPERATOR, now=NOW)
-    assert in_force.look([old.pk]) == (set(), set()) and not in_force.not_lifted("orders.order", [old.pk])
+    assert in_force.look([(ORDER, old.pk)]) == (set(), set())
 
 
 def test_the_sweep_ends_nothing_beside_a_planted_hold(bought: Bought, settings: Any) -> None:
@@ -169,7 +171,7 @@ def test_an_upgrade_signs_what_the_audit_tells_of_and_what_is_older_than_it() ->
     assert audit.end(before=now - 3 * years - timedelta(days=2), now=now) > 0
     since = audit.goes_back_to(audit.AUDIT)
     assert since is not None and since > now - 4 * years
-    assert bound() == 2 and in_force.look(every) == ({ancient.pk, known.pk}, {old.pk})
+    assert bound() == 2 and in_force.look((ORDER, pk) for pk in every) == ({ancient.pk, known.pk}, {old.pk})
 
 
 def test_staff_and_operators_see_which_hold_is_in_doubt(bought: Bought) -> None:
@@ -188,3 +190,52 @@ def test_staff_and_operators_see_which_hold_is_in_doubt(bought: Bought) -> None:
         .content.decode()
     )
     assert page.count(in_force.IN_DOUBT) == 1
+
+
+def test_one_whose_row_is_gone_is_told_listed_and_lifted_by_the_audit(bought: Bought, settings: Any) -> None:
+    settings.DEMO = True  # the test chooses the day
+    arming.arm(actor=OPERATOR)
+    placed(bought.old, reference="C-1")
+    request = confirmed(bought.alice)
+    run(request)
+    pat = pages.signed_in(factories.staff("pat", "pat@ilt.example", roles=("privacy",)))
+    place = [(ORDER, bought.old.pk)]
+
+    def told() -> list[str]:
+        with system("erasure", subject=request.owner_id):
+            kept = outcome.lines(Request.objects.get(pk=request.pk), today=TODAY)["kept"]
+        return [one["sentence"] for one in kept if one["code"] == "KEEP_CLAIMS"]
+
+    def shown(**more: Any) -> str:
+        call_command("hold", stdout=(out := StringIO()), **more)
+        return out.getvalue()
+
+    def desk(page: str) -> bool:
+        return in_force.LOST_HERE in pat.get(page).content.decode()
+
+    at_desk = [reverse("admin:privacy_hold_changelist"), reverse("admin:privacy_request_change", args=[request.pk])]
+    before = told()
+    assert before and in_force.LOST not in shown(list=True) and not any(map(desk, at_desk))
+    for lose in (Hold.objects.filter(lifted_at=None).delete, lambda: Hold.objects.update(lifted_at=NOW, lifted_by="x")):
+        lose()
+        assert told() == before and in_force.look(place) == ({bought.old.pk}, set())
+        name = f"Order {bought.old.number}"
+        assert shown(list=True).startswith(f"{name}: a claim is made or expected, case C-1; since ")
+        assert shown(list=True).endswith(f"{in_force.LOST}\nHolds in force: 1.\n") and all(map(desk, at_desk))
+        (one,) = json.loads(shown(list=True, json=True))["holds"]
+        assert (one["case"], one["placed_by"], one["row_is_gone"]) == ("C-1", "operator", True)
+        report = nightly.sweep(on=TODAY, dry_run=False, actor=OPERATOR)
+        assert [(f.step, f.error) for f in report.findings if f.record == str(bought.old.pk)] == [("hold", "NotOurs")]
+        assert not vault.keys.is_destroyed(bought.old.pk, "order")
+        placed(bought.old, reference="C-1")  # anew, as the desk is told
+        assert in_force.lost() == [] and not any(map(desk, at_desk))
+    Hold.objects.filter(lifted_at=None).delete()
+    assert "lifted." in shown(record=bought.old.number, lift=True, case="C-1")
+    assert (
+        in_force.look(place) == (set(), set())
+        and shown(list=True) == "Holds in force: 0.\n"
+        and set(told()) == {outcome.ENDED}
+    )
+    assert audit.last([in_force.PLACED, in_force.LIFTED], place)[place[0]] == (in_force.LIFTED, "claim")
+    nightly.sweep(on=TODAY, dry_run=False, actor=OPERATOR)
+    assert vault.keys.is_destroyed(bought.old.pk, "order")

@@ -70,7 +70,7 @@ def test_what_nobody_has_is_not_found(name: str) -> None:
 def test_a_held_record_is_seen_and_others_are_not() -> None:
     order, other = held_order(), an_order(a_customer())
     put(order)
-    assert in_force.on_hold([order.pk, other.pk]) == {order.pk}
+    assert in_force.on_hold([("orders.order", order.pk), ("orders.order", other.pk)]) == {order.pk}
 
 
 def test_the_same_case_holds_a_record_once_and_another_case_holds_it_too() -> None:
@@ -86,9 +86,9 @@ def test_one_case_is_lifted_and_the_other_still_holds() -> None:
     put(order, reference="2026-17")
     put(order, reference="2026-18")
     assert holds.lift("orders.order", order.pk, reference="2026-17", actor=TASK, now=NOW) == 1
-    assert in_force.on_hold([order.pk]) == {order.pk}
+    assert in_force.on_hold([("orders.order", order.pk)]) == {order.pk}
     assert holds.lift("orders.order", order.pk, actor=TASK, now=NOW) == 1
-    assert in_force.on_hold([order.pk]) == set()
+    assert in_force.on_hold([("orders.order", order.pk)]) == set()
     with pytest.raises(holds.NothingOnHold):
         holds.lift("orders.order", order.pk, actor=TASK, now=NOW)
     assert AuditEvent.objects.filter(action="hold.lifted").count() == 2
@@ -150,9 +150,9 @@ def test_one_that_the_site_lifted_keeps_nothing() -> None:
     put(order)
     put(order, reference="2026-17")
     holds.lift("orders.order", order.pk, reference="2026-17", actor=TASK, now=NOW)
-    assert in_force.not_lifted("orders.order", [order.pk]) == {order.pk}
+    assert in_force.on_hold([("orders.order", order.pk)]) == {order.pk}
     holds.lift("orders.order", order.pk, reference="", actor=TASK, now=NOW)
-    assert in_force.not_lifted("orders.order", [order.pk]) == set()
+    assert in_force.on_hold([("orders.order", order.pk)]) == set()
     assert not ended(order).on_hold and vault.keys.is_destroyed(order.pk, "order")
 
 
