@@ -23,6 +23,7 @@ from privacy.requests import (
     excess,
     history,
     planned,
+    procedures,
     questions,
     second,
     services,
@@ -33,9 +34,10 @@ from privacy.requests import (
 )
 from privacy.requests.models import Request
 from privacy.requests.result import LOOK_AGAIN, LOOK_LATER, Ended, Result, Wait
-from privacy.requests.states import UNANSWERED_STATES, State
+from privacy.requests.states import BEGUN_STATES, UNANSWERED_STATES, State
 from privacy.retention import decided, in_force, restriction
 from privacy.retention.models import Decision
+from privacy.work.broken import Findings
 
 
 def begin(request: Request, *, actor: Actor, now: datetime) -> Result | None:
@@ -116,6 +118,25 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
     decided.change(Decision.objects.filter(request=request, action=Decision.Action.KEEP), pinned=True)
     restriction.settle_request(request.pk, actor=actor, now=now)
     return None
+
+
+def pin_again(*, findings: Findings) -> int:
+    """Make binding once more what a begun removal keeps and what does not say so; return how many.
+
+    A row that was put back as it was before has its keyed hash of before. That the request was begun says its own row,
+    under its hash and its history: from then on each of them was binding. Each is a finding of the sweep.
+    """
+    begun = Q(request__state__in=BEGUN_STATES) | Q(request__state=State.PARKED, request__parked_from__in=BEGUN_STATES)
+    found = Decision.objects.filter(
+        begun, action=Decision.Action.KEEP, pinned=False, request__kind__in=procedures.removing()
+    )
+    count = 0
+    for one in found.select_related("request").order_by("pk"):
+        if bound.is_ours(one.request) and decided.is_ours(one):
+            findings.note("decision", one.label, one.record_id, bound.NotOurs.__name__)
+            decided.change(Decision.objects.filter(pk=one.pk), pinned=True)
+            count += 1
+    return count
 
 
 def _keep_addresses(request: Request, subject: UUID, now: datetime) -> None:

@@ -92,7 +92,10 @@ def _tell(request: Request, on: date, actor: Actor | None, now: datetime) -> boo
     decisions = decided.ours(_late(on).filter(request=request).select_for_update().order_by("pk"))
     facts = {(one.label, one.record_id): one for one in _facts(request, decisions)}
     told = _noted(request, history.DAY_CAME)
-    found = [one for one in _open(decisions, facts.values(), on) if tuple(map(str, _as_told(one))) not in told]
+    # One whose day moves names it no more; one that was put back with the day of before is told and moved again.
+    found = [
+        one for one in _open(decisions, facts.values(), on) if one.moves or tuple(map(str, _as_told(one))) not in told
+    ]
     if not found:
         return False
     if whose.look(facts.values())[1]:

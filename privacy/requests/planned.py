@@ -103,8 +103,13 @@ def unlike(which: QuerySet[Request]) -> Iterator[UUID]:
 
 
 def has_no_end(request: Request, decision: Decision) -> bool:
-    """Say whether a request is called carried out, and no decision of ours says that this has ended."""
-    return request.stage == "done" and decision.action == Decision.Action.ERASE and decided.ended_at(decision) is None
+    """Say whether a request is called carried out, and no decision of ours says that this has ended, or until when it
+    is kept as one that binds: its keyed hash of before would fit, and the day that was told would be forgotten."""
+    if request.stage != "done":
+        return False
+    if decision.action == Decision.Action.KEEP:
+        return request.procedure.removes and not decision.pinned
+    return decision.action == Decision.Action.ERASE and decided.ended_at(decision) is None
 
 
 def worded(pk: UUID) -> set[int]:

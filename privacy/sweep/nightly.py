@@ -29,7 +29,7 @@ from privacy.calendar import company_day
 from privacy.calendar.days import PastDateField
 from privacy.datamap import Declaration
 from privacy.facts import Facts
-from privacy.requests import bound, doubt, erasure, history, longer, whose
+from privacy.requests import begin, bound, doubt, erasure, history, longer, whose
 from privacy.requests.models import Request
 from privacy.retention import decided, in_force, restriction, rules
 from privacy.retention.assess import NO_PINS, Pins, assess
@@ -118,6 +118,7 @@ class _Run:
     def go(self) -> None:
         if not self.report.is_dry_run:
             notices.note_told(self.findings)  # before the letters that tell it may end
+            begin.pin_again(findings=self.findings)  # before anything that was told ends by the schedule, untold
         for label, ids in self._told():
             self._end_told(datamap.for_label(label), ids)
         if not self.report.is_dry_run:

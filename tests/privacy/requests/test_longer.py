@@ -162,6 +162,7 @@ def test_an_unpaid_invoice_outlives_the_day_that_was_told_and_the_person_is_writ
 
 def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_request(unfinished: Kept) -> None:
     _, order, request = unfinished
+    early = decision(request, order, "order")
     for day in (FIRST_DAY, FIRST_DAY, NEXT):
         swept(day)
     assert len(told(request)) == 1
@@ -172,6 +173,9 @@ def test_the_day_is_told_once_and_what_it_was_stands_in_the_events_of_the_reques
     } in kept  # fmt: skip
     assert len({one["decision"] for one in kept}) == len(kept)
     assert audit.history(reference=request.reference).filter(action="request.day_came").count() == 1
+    early.save()  # put back with its keyed hash of before: the day that was told last is told and written again
+    swept(NEXT + timedelta(days=1))
+    assert len(told(request)) == 2 and decision(request, order, "order").until == LATER
 
 
 def written(on: date) -> int:

@@ -17,7 +17,8 @@ from privacy.letters.models import Letter
 from privacy.requests import codes, outcome, reading, services, sight
 from privacy.requests.models import Request
 from privacy.requests.states import State
-from privacy.retention import holds
+from privacy.retention import decided, holds
+from privacy.retention.models import Decision
 from privacy.sweep import arming, nightly, second_letter
 from privacy.sweep.report import SweepReport
 from rma.models import RMA
@@ -237,3 +238,26 @@ def test_the_first_answer_does_not_change(answered: Answered) -> None:
         found = outcome.lines(request, today=TODAY)
     assert {one["action"] for one in found["erased"]} == {"erase"}
     assert {one["code"] for one in found["kept"]} == {"KEEP_LI"}
+
+
+def test_what_was_put_back_as_it_was_before_it_was_binding_is_told_all_the_same(alice: Customer) -> None:
+    old(alice)
+    request = confirmed(alice)
+    kept = Decision.objects.filter(request=request, action="keep")
+    early = dict(kept.values_list("pk", "mac"))
+    run(request)
+
+    def told() -> int:
+        with system("erasure", subject=request.owner_id):
+            return len(outcome.lines(Request.objects.get(pk=request.pk), today=TODAY)["kept"])
+
+    assert told() == len(early) > 0
+    for pk, mac in early.items():
+        Decision.objects.filter(pk=pk).update(pinned=False, mac=mac)
+    assert len(decided.ours(kept)) == len(early), "control: each has its keyed hash of before"
+    with pytest.raises(outcome.NotAsPlanned):
+        told()
+    report = swept(FIRST_DAY)
+    assert len([one for one in report.findings if (one.step, one.error) == ("decision", "NotOurs")]) == len(early)
+    assert len(second_letters(request)) == 1 and not kept.filter(done_at=None).exists()
+    assert not swept(date(2028, 1, 2)).findings
