@@ -15,8 +15,9 @@ from accounts import reach
 from accounts.customers import Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import Joined, User
-from privacy import audit
+from privacy import audit, letters
 from privacy.gate import Actor
+from privacy.letters.models import Letter
 from privacy.requests import links
 
 NOT_ME_LIVES = timedelta(days=60)
@@ -86,6 +87,17 @@ def bind_all() -> int:
     for link in ContactLink.objects.filter(mac="", token_hash__isnull=False).order_by("pk").iterator(500):
         done += ContactLink.objects.filter(pk=link.pk, mac="").update(mac=link.bind().mac)
     return done
+
+
+def note_letters(*, now: datetime) -> int:
+    """Let the audit tell of the letters about contacts of before that went out; return of how many. As `bind_letters`,
+    by whose hashes those of rows that were planted are left out."""
+    found = ContactLink.objects.order_by("pk").iterator(500)
+    bound = [one.letter_id for one in found if one.letter_id is not None and one.is_bound]
+    return sum(
+        letters.note_gone_before(Letter.objects.filter(pk__in=bound[start : start + 500]), now=now)
+        for start in range(0, len(bound), 500)
+    )
 
 
 def bind_letters() -> int:

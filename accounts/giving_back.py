@@ -289,11 +289,12 @@ def _use_code(point: ContactPoint, code: str, *, back: int, now: datetime) -> bo
     """
     live = ContactLink.objects.filter(
         point=point, purpose=Purpose.CODE, token_hash=_hashed(point, code), used_at=None, expires_at__gt=now
-    ).filter(at__gte=max(point.since, point.disputed_at or point.since), letter__sent_at__isnull=False)
+    ).filter(at__gte=max(point.since, point.disputed_at or point.since))
+    posted = letters.went_at([one.letter_id for one in live if one.letter_id is not None])
     places = _places(point, back=back) if back in _older(point) else None
     for one in live:
         was_there = places is None or any(reach.counts(place, Channel.POST, now=one.at) for place in places)
-        if one.is_bound and was_there:
+        if one.is_bound and was_there and one.letter_id in posted:
             return bool(live.update(used_at=now))
     return False
 
@@ -396,7 +397,8 @@ def _check_owner_told(point: ContactPoint, now: datetime) -> None:
         raise CannotGiveBack(
             "No letter tells the present address of the login of this proposal. It is proposed once more."
         )
-    for sent_at, stopped_at in ((one.letter.sent_at, one.letter.stopped_at) for one in told if one.letter):
+    went = letters.went_at([one.letter.pk for one in told if one.letter])
+    for sent_at, stopped_at in ((went.get(one.letter.pk), one.letter.stopped_at) for one in told if one.letter):
         if sent_at is None and stopped_at is None:
             raise CannotGiveBack("The letter to the present address of the login has not been sent yet.")
         if sent_at is not None and now < sent_at + OWNER_HAS:

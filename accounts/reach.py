@@ -24,13 +24,13 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from accounts import confirmed
 from accounts.customers import Address, Customer
 from accounts.points import ContactLink, ContactPoint
 from accounts.users import LoginAddress, User
-from privacy import vault
+from privacy import letters, vault
 from privacy.gate import Actor
 from privacy.typed import phones
 from privacy.vault import SealedModel, Unreadable
@@ -376,11 +376,13 @@ def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
     the others nobody has to be told before they count."""
     since = {one.pk: one.since for one in points if one.came == Came.STAFF}
     notices: dict[int, list[datetime | None]] = defaultdict(list)
-    rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME)
-    for one in rows.annotate(sent_at=F("letter__sent_at")):
-        if one.at >= since[one.point_id]:
-            # What names another letter than it was written with told nobody.
-            notices[one.point_id].append(one.sent_at if one.is_bound else None)
+    rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME) if since else ()
+    found = [one for one in rows if one.at >= since[one.point_id]]
+    # What names another letter than it was written with told nobody.
+    bound = {one.pk: one.letter_id for one in found if one.letter_id is not None and one.is_bound}
+    went = letters.went_at(list(bound.values()))
+    for one in found:
+        notices[one.point_id].append(went.get(bound[one.pk]) if one.pk in bound else None)
     return {pk: max(sent) for pk, all_sent in notices.items() if (sent := [s for s in all_sent if s]) == all_sent}
 
 

@@ -32,9 +32,10 @@ from accounts import (
 )
 from accounts.models import Address, Company, Customer
 from accounts.validators import validate_country
-from privacy import audit, vault
+from privacy import audit, letters, vault
 from privacy.actor import Actor
-from privacy.requests import bound, contradictions, links, planned, rebound
+from privacy.letters.models import Letter
+from privacy.requests import bound, contradictions, links, planned, rebound, writing
 from privacy.requests.models import Request
 from privacy.retention import decided, in_force
 from privacy.sweep import notices as ending
@@ -204,12 +205,19 @@ def bind_rows(*, now: datetime) -> int:
     done += once.do(once.HOLDS, in_force.bind_all, now=now)
     done += once.do(once.ADDRESSES, confirmed.bind_all, now=now)
     done += once.do(once.NOTICES, contact_links.bind_letters, now=now)
+    done += once.do(once.LETTERS, partial(_note_letters, now), now=now)
     once.do(once.CONFIRMATIONS, partial(witnessed.confirm_earlier, now=now), now=now)  # by the hashes made above
     return done + once.do(once.LOGINS, vouching.vouch_first, now=now)
 
 
 def _bind_links() -> int:
     return links.bind_all() + ending.bind_all() + contact_links.bind_all()
+
+
+def _note_letters(now: datetime) -> int:
+    asking = Letter.objects.filter(kind__in=writing.ASKING, request__isnull=False)
+    done = letters.note_gone_before(asking, now=now) + contact_links.note_letters(now=now)
+    return done + ending.bind_told(now=now)
 
 
 def unsettled(model: type[Any]) -> models.QuerySet[Any]:

@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from django.db.models import QuerySet
 
 from accounts import witnessed
 from accounts.models import (
@@ -28,7 +29,7 @@ from accounts.models import (
 )
 from orders import services as orders
 from orders.models import Order, Product
-from privacy import audit, registers, subjects, vault
+from privacy import audit, letters, registers, subjects, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests.models import Request
@@ -285,3 +286,10 @@ def moved(rma: RMA, *states: str, on: date = date(2026, 11, 5), **data: Any) -> 
     for state in states:
         rma = rmas.transition(rma, state, actor=TASK, now=noon(on), **data)
     return rma
+
+
+def went_out(which: QuerySet[Letter], at: datetime) -> None:
+    """Let these letters have gone out at that time, by their rows and by the audit."""
+    numbers = list(which.values_list("pk", flat=True))
+    Letter.objects.filter(pk__in=numbers).update(sent_at=at)
+    letters.note_gone_before(Letter.objects.filter(pk__in=numbers), now=at)

@@ -24,6 +24,7 @@ from django.db.models.functions import Least
 
 from privacy import audit, vault
 from privacy.actor import Actor, require_another
+from privacy.calendar import undated
 from privacy.letters import credentials, earlier
 from privacy.letters.credentials import INTERRUPTED_AFTER, given
 from privacy.letters.models import Letter
@@ -169,10 +170,23 @@ def send(letter_id: UUID, *, now: datetime) -> bool:
 
 
 def _note_sent(letter: Letter, now: datetime) -> None:
-    """Let the audit tell that a letter about a request went out, in the caller's transaction: the column is anybody's
-    who can write to the table."""
-    if letter.request_id is not None:
-        audit.record(SENT, actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk))
+    """Let the audit tell that a letter went out, in the caller's transaction: the column is anybody's who can write to
+    the table."""
+    audit.record(SENT, actor=None, now=now, subject=letter.subject_id, record=(Letter.vault_label, letter.pk))
+
+
+def note_gone_before(letters: QuerySet[Letter], *, now: datetime) -> int:
+    """Let the audit tell of those of these letters that went out by their rows, and of which it does not tell: the
+    version before wrote no such line about mail. Return how many.
+
+    In the caller's transaction, once in the life of an installation (privacy.vault.keystore.once).
+    """
+    sent = [one for one in undated.each(letters.filter(sent_at__isnull=False)) if not undated.is_none(one.sent_at)]
+    told = went_at([one.pk for one in sent])
+    untold = [one for one in sent if one.pk not in told]
+    for one in untold:
+        _note_sent(one, min(one.sent_at or now, now))
+    return len(untold)
 
 
 def _message(letter: Letter) -> EmailMultiAlternatives:

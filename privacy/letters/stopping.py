@@ -48,7 +48,7 @@ def withhold(keys: Collection[str], *, now: datetime) -> None:
 
 
 def gone_out(letters: QuerySet[Letter]) -> QuerySet[Letter]:
-    """Return those of these letters about requests of which the audit tells that they went out: the column that says so
+    """Return those of these letters of which the audit tells that they went out: the column that says so
     is anybody's who can write to the table."""
     sent = letters.filter(sent_at__isnull=False)
     return sent.filter(pk__in=went_at(list(sent.values_list("pk", flat=True))))

@@ -125,7 +125,7 @@ def use_posted_code(request: Request, subject: UUID, code: str, *, now: datetime
     mine = OneTimeLink.objects.filter(request=request, purpose=OneTimeLink.Purpose.POSTED)
     live = mine.filter(token_hash=_posted(request, subject, code), used_at=None, expires_at__gt=now)
     keys = [key_of_posted_code(one) for one in live if is_ours(one)]
-    if not Letter.objects.filter(key__in=keys, sent_at__isnull=False).exists():
+    if not letters.went_at(list(Letter.objects.filter(key__in=keys).values_list("pk", flat=True))):
         return False
     return bool(live.update(used_at=now))
 

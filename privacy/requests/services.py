@@ -282,8 +282,7 @@ def refuse_into(request: Request, *, ground: str, authority: str, actor: Actor, 
 
 def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
     """End a request on which the person did not act in time, in the caller's transaction; the person is told."""
-    asked = request.letters.filter(kind__in=writing.ASKING, sent_at__isnull=False)
-    _end(request, State.EXPIRED, "expired", {"was_asked": asked.exists()}, actor=actor, now=now)
+    _end(request, State.EXPIRED, "expired", {"was_asked": writing.was_asked(request)}, actor=actor, now=now)
 
 
 def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, actor: Actor, now: datetime) -> None:

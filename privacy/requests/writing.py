@@ -29,6 +29,12 @@ NOT_YOU = "not_you"  # the kind of letter that says: it was not shown to be you,
 ASKING = ("link_identity", "not_identified", history.ACKNOWLEDGEMENT, POSTED_CODE)
 
 
+def was_asked(request: Request) -> bool:
+    """Say whether the audit tells that a letter went out which asks the person to show who is asking."""
+    asking = request.letters.filter(kind__in=ASKING).values_list("pk", flat=True)
+    return bool(letters.went_at(list(asking)))
+
+
 def queue(
     kind: str,
     *,

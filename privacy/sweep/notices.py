@@ -39,6 +39,7 @@ from privacy.work.broken import Findings, spared
 KIND = "account_ending"
 LINK_LIVES = timedelta(days=60)
 BATCH = 500
+SAID = ("pk", "token_hash", "given_on", "told_on", "mac")
 
 #: How somebody told us to keep the account.
 WAYS = {
@@ -77,35 +78,49 @@ def note_told(findings: Findings) -> int:
 
     def note(told: Sequence[tuple[UUID, date]]) -> int:
         with transaction.atomic():
-            return sum(EndNotice.objects.filter(pk=pk, told_on=None).update(told_on=day) for pk, day in told)
+            return sum(_note_told(pk, day) for pk, day in told)
 
     label = EndNotice._meta.label_lower
     count, last = 0, None
     while True:
-        open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).only("pk", "told_on").order_by("pk")
-        batch = list((open_ if last is None else open_.filter(pk__gt=last))[:BATCH])
+        open_ = EndNotice.objects.filter(told_on=None, kept_on=None, ended_at=None).only(*SAID).order_by("pk")
+        batch = list(undated.each((open_ if last is None else open_.filter(pk__gt=last))[:BATCH]))
         if not batch:
             return count
         last = batch[-1].pk
+        for one in undated.among(batch):
+            findings.note("told", label, one.pk, ValueError.__name__)
         told = list(_told(batch).items())
         count += sum(spared(told, note, step="told", label=label, findings=findings, number=lambda one: one[0]))
+
+
+def _note_told(pk: UUID, day: date) -> int:
+    notice = EndNotice.objects.select_for_update().filter(pk=pk, told_on=None).first()
+    if notice is None or not is_ours(notice):
+        return 0
+    notice.told_on = day
+    return EndNotice.objects.filter(pk=pk).update(told_on=day, mac=vault.mac_of(*_says(notice)))
 
 
 def _of(found: Collection[Facts]) -> list[EndNotice]:
     """Return the warnings of these people, the oldest first; one of which a day cannot be read has warned nobody."""
     subjects = {facts.subject_id for facts in found if facts.subject_id is not None}
-    notices = EndNotice.objects.filter(subject__in=subjects).only("pk", "subject", "given_on", "told_on")
+    notices = EndNotice.objects.filter(subject__in=subjects).only(*SAID, "subject")
     there = list(undated.each(notices.order_by("given_on")))
     return [one for one in there if not undated.among([one])]
 
 
 def _told(notices: Iterable[EndNotice]) -> dict[UUID, date]:
-    """Return of these warnings the day on which the letter went out, where it did; one query."""
-    told = {one.pk: one.told_on for one in notices if one.told_on is not None}
-    by_key = {_key(one): one.pk for one in notices if one.told_on is None}
-    sent = Letter.objects.filter(key__in=list(by_key), sent_at__isnull=False).values_list("key", "sent_at")
-    days = {by_key[key]: company_day(at) for key, at in undated.each(sent) if at and not undated.is_none(at)}
-    return told | days
+    """Return of these warnings the day on which the letter went out, where the audit tells that it did; two queries.
+
+    Its row may have ended since: then the day stands in the warning, under its keyed hash. One that was planted, or
+    changed, has warned nobody.
+    """
+    ours = [one for one in notices if is_ours(one)]
+    told = {one.pk: one.told_on for one in ours if one.told_on is not None}
+    by_key = {_key(one): one.pk for one in ours if one.told_on is None}
+    numbers = dict(Letter.objects.filter(key__in=list(by_key), kind=KIND).values_list("pk", "key"))
+    return told | {by_key[numbers[pk]]: company_day(at) for pk, at in letters.went_at(numbers).items()}
 
 
 def _key(notice: EndNotice) -> str:
@@ -185,7 +200,7 @@ def look(token: str, *, now: datetime) -> EndNotice:
     # A letter that went out late gives its reader as long as any other.
     if found is None or (found.told_on or found.given_on) + LINK_LIVES < company_day(now):
         raise NoticeGone
-    if not vault.mac_fits(found.mac, *_says(found)):
+    if not is_ours(found):
         raise NoticeGone
     return found
 
@@ -285,8 +300,30 @@ def begin_to_end(found: Collection[Facts], *, now: datetime) -> set[UUID]:
 
 
 def _says(notice: EndNotice) -> tuple[Any, ...]:
+    told = () if notice.told_on is None else (notice.told_on,)
+    return *_said(notice), *told
+
+
+def _said(notice: EndNotice) -> tuple[Any, ...]:
     # Not the person: a notice follows when records are joined, and keeping the account is all that it does.
+    # What the keyed hash stood over in the first days of 0.2; such a row is signed anew once (accounts.upgrades).
     return "end-notice", notice.pk, notice.token_hash, notice.given_on
+
+
+def is_ours(notice: EndNotice) -> bool:
+    """Say whether the site wrote this warning, and when its letter went out."""
+    return vault.mac_fits(notice.mac, *_says(notice))
+
+
+def bind_told(*, now: datetime) -> int:
+    """Put under the keyed hashes of warnings of before on which day they were given, and let the audit tell of their
+    letters that went out; return of how many. As `bind_all`: until then a row without a link had no hash."""
+    done = letters.note_gone_before(Letter.objects.filter(kind=KIND), now=now)
+    for notice in undated.each(EndNotice.objects.order_by("pk")):
+        is_of_before = vault.mac_fits(notice.mac, *_said(notice)) or (not notice.mac and not notice.token_hash)
+        if is_of_before and not is_ours(notice) and not undated.among([notice]):
+            done += EndNotice.objects.filter(pk=notice.pk).update(mac=vault.mac_of(*_says(notice)))
+    return done
 
 
 def bind_all() -> int:

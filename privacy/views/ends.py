@@ -103,7 +103,7 @@ def _why(refusal: Mapping[str, str], is_unreadable: bool) -> tuple[str, ...]:
 def _unanswered(about: Request) -> str:
     if about.is_identified:
         return "The plan was not confirmed in time."
-    if about.letters.filter(kind__in=writing.ASKING, sent_at__isnull=False).exists():
+    if writing.was_asked(about):
         return "We asked you to show that it is you who is asking, and heard nothing."
     return "It was not shown that it is you who is asking, and we had no way to ask you of which we are sure that it reaches you alone."
 

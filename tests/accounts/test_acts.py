@@ -45,7 +45,7 @@ def alice() -> Customer:
         point = taken(made)
     object_from(OLD)
     giving_back.propose(point, said, mailbox=OLD, actor=staff("pat").as_actor(), now=NOW)
-    Letter.objects.filter(kind=objections.BACK_PROPOSED, sent_at=None).update(sent_at=NOW)
+    factories.went_out(Letter.objects.filter(kind=objections.BACK_PROPOSED, sent_at=None), NOW)
     return made
 
 

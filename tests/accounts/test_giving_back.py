@@ -98,7 +98,7 @@ WAITED = NOW + giving_back.OWNER_HAS
 
 
 def owner_told(at: datetime = NOW) -> None:
-    Letter.objects.filter(kind=objections.BACK_PROPOSED, sent_at=None).update(sent_at=at)
+    factories.went_out(Letter.objects.filter(kind=objections.BACK_PROPOSED, sent_at=None), at)
 
 
 def form(said: proof.Callback) -> dict[str, str]:
@@ -282,7 +282,7 @@ def test_to_the_mailbox_of_before_an_earlier_change_nothing_leads_that_came_afte
         posted = letters("login_code")[-1][1]
         assert "1 Thief Street" in posted, "control: against the last change it was there before"
         code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
-        Letter.objects.filter(kind="login_code").update(sent_at=later)
+        factories.went_out(Letter.objects.filter(kind="login_code"), later)
         with pytest.raises(proof.ProofRefused):
             giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=later)
         home = factories.address(alice, street="17 Quince Row", country="US", since=NOW - timedelta(days=30))
@@ -290,7 +290,7 @@ def test_to_the_mailbox_of_before_an_earlier_change_nothing_leads_that_came_afte
         posted = letters("login_code")[-1][1]
         assert "17 Quince Row" in posted and reach.counts(home, "post", now=later)
         code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
-        Letter.objects.filter(kind="login_code").update(sent_at=later + DAY)
+        factories.went_out(Letter.objects.filter(kind="login_code"), later + DAY)
         giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=later + DAY)
         assert giving_back.needs_operator(point(alice))
 
@@ -378,7 +378,7 @@ def test_what_was_entered_while_the_login_was_in_other_hands_undoes_nothing(alic
         giving_back.post_code(one, actor=rita, now=after)
         posted = letters("login_code")[-1][1]
         code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", posted)[0]
-        Letter.objects.filter(kind="login_code").update(sent_at=after)
+        factories.went_out(Letter.objects.filter(kind="login_code"), after)
         giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=after)
         owner_told(after)
     given_at = after + giving_back.OWNER_HAS
@@ -448,6 +448,9 @@ def test_nothing_counts_that_came_by_the_login_meanwhile(alice: Customer) -> Non
     giving_back.post_code(one, actor=staff("rita").as_actor(), now=then)
     code = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", letters("login_code")[-1][1])[0]
     Letter.objects.filter(kind="login_code").update(sent_at=then)
+    with pytest.raises(proof.ProofRefused):  # its row alone says that it was posted
+        giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=then)
+    factories.went_out(Letter.objects.filter(kind="login_code"), then)
     giving_back.propose(one, None, mailbox=OLD, code=code, actor=pat, now=then)
     owner_told(then)
     given_at = then + giving_back.OWNER_HAS

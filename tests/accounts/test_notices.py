@@ -177,7 +177,9 @@ def test_what_staff_enter_is_told_to_the_older_address_and_counts_14_days_after_
     corrections.correct(alice, {"email": NEW}, actor=carol(), now=NOW, reason="by staff")
     assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)]
     assert not reach.counts(alice, "email", now=NOW + timedelta(days=99)), "the letter has not gone out"
-    Letter.objects.update(sent_at=NOW)
+    Letter.objects.update(sent_at=NOW - timedelta(days=30))
+    assert not reach.counts(alice, "email", now=NOW + timedelta(days=99)), "its row alone says that it went out"
+    factories.went_out(Letter.objects.all(), NOW)
     due = NOW + timedelta(days=14)
     assert reach.of(NEW, now=due - timedelta(seconds=1)) == reach.Reach()
     assert reach.of(NEW, now=due).by_staff_entry == {alice.subject_id}
@@ -255,7 +257,7 @@ def test_emptying_a_contact_first_skips_neither_the_notice_nor_the_objection(the
     assert [letter[:2] for letter in sent()] == [("contact_not_me", OLD)] * 2, "told of both, and nothing posted"
     (channel,) = then
     assert not reach.counts(alice, channel, now=timezone.now() + timedelta(days=99)), "the letters have not gone out"
-    Letter.objects.update(sent_at=timezone.now())
+    factories.went_out(Letter.objects.all(), timezone.now())
     assert reach.counts(alice, channel, now=timezone.now() + timedelta(days=15)), "the control: told, and no objection"
     Client().post(link_to(OLD, "contact_not_me"))
     assert not reach.counts(alice, channel, now=timezone.now() + timedelta(days=99))
@@ -270,7 +272,7 @@ def test_a_number_that_staff_enter_is_posted_where_no_e_mail_counts() -> None:
         "contact_posted", "", True, False,
     )  # fmt: skip
     assert not reach.counts(alice, "phone", now=NOW + timedelta(days=99))
-    Letter.objects.update(sent_at=NOW)
+    factories.went_out(Letter.objects.all(), NOW)
     assert reach.counts(alice, "phone", now=NOW + timedelta(days=14))
 
 

@@ -192,7 +192,7 @@ def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_o
         assert Client().post(first).status_code == 200
         assert point(customer).disputed_at == NOW
     settled = NOW + timedelta(days=1)
-    Letter.objects.update(sent_at=NOW)
+    factories.went_out(Letter.objects.all(), NOW)
     before = len(notices_to(OLD)), len(notices_to(LOGIN))
     objections.settle(point(customer), actor=pia, now=settled)
     (told,), (also,) = notices_to(OLD)[before[0] :], notices_to(LOGIN)[before[1] :]
@@ -201,7 +201,7 @@ def test_a_mailbox_that_objected_is_told_of_the_end_without_a_link_and_another_o
         for link in (first, second_link):
             assert Client().post(link).status_code == 403
         assert point(customer).disputed_at is None
-        Letter.objects.filter(sent_at=None).update(sent_at=settled)
+        factories.went_out(Letter.objects.filter(sent_at=None), settled)
         assert reach.counts(customer, "email", now=settled + timedelta(days=14))
         assert not reach.counts(customer, "email", now=settled + timedelta(days=13))
         assert Client().post(links_in(also)[0]).status_code == 200, "who has not objected yet may do so"
@@ -222,6 +222,6 @@ def test_a_dispute_waits_on_the_front_page_and_the_privacy_team_ends_it(customer
 def test_not_me_keeps_out_what_staff_entered_for_a_stranger(client: Client) -> None:
     alice = factories.customer(email=OLD)
     corrections.correct(alice, {"email": NEW}, actor=carol(), now=timezone.now(), reason="by staff")
-    Letter.objects.update(sent_at=timezone.now())
+    factories.went_out(Letter.objects.all(), timezone.now())
     client.post(link_to(OLD, "contact_not_me"))
     assert reach.of(NEW, now=timezone.now() + timedelta(days=15)) == reach.Reach()

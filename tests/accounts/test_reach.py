@@ -37,7 +37,8 @@ def point(customer: Customer, channel: str = "email") -> ContactPoint:
 def notice(of: ContactPoint, *, sent_at: Any, to: str = "old@example.com", key: str = "n") -> ContactLink:
     """A notice about a contact to an older address, sent or not."""
     letter = letters.queue("withdrawn", to=to, context={"request": None}, key=key, now=of.since)
-    type(letter).objects.filter(pk=letter.pk).update(sent_at=sent_at)
+    if sent_at is not None:
+        factories.went_out(type(letter).objects.filter(pk=letter.pk), sent_at)
     link = ContactLink(
         point=of, purpose="not_me", token_hash=key, letter=letter, at=of.since, expires_at=of.since + 2 * DAYS_14
     )
@@ -272,7 +273,7 @@ def test_a_dispute_outlives_taking_the_contact_out() -> None:
     ContactPoint.objects.filter(customer=alice).update(disputed_at=NOW)
     corrections.correct(alice, {"email": ""}, actor=desk, now=NOW)
     corrections.correct(alice, {"email": NEW}, actor=desk, now=NOW)
-    Letter.objects.update(sent_at=NOW)
+    factories.went_out(Letter.objects.all(), NOW)
     assert (point(alice).came, point(alice).disputed_at) == ("staff", NOW)
     assert reach.of(NEW, now=NOW + 9 * DAYS_14) == Reach()
 
@@ -293,7 +294,7 @@ def test_an_address_that_proves_nothing_is_nobody_who_could_be_told() -> None:
     for changed in ({"email": "evil@example.com"}, {"email": NEW}, {"phone": "617 555 0199"}):
         corrections.correct(alice, changed, actor=desk, now=NOW)
     assert set(Letter.objects.values_list("kind", flat=True)) == {"contact_not_me"}, "told all the same"
-    Letter.objects.update(sent_at=NOW)
+    factories.went_out(Letter.objects.all(), NOW)
     assert not any(reach.counts(alice, channel, now=NOW + 99 * DAYS_14) for channel in ("email", "phone"))
 
 
@@ -313,7 +314,7 @@ def test_numbers_and_postal_addresses_count_after_14_days() -> None:
     corrections.correct(alice, {"phone": "617 555 0199"}, actor=carol(), now=NOW)
     for record, channel in ((alice, "phone"), (place, "post")):
         assert not reach.counts(record, channel, now=NOW + DAYS_14 - TICK)
-        Letter.objects.update(sent_at=NOW)
+        factories.went_out(Letter.objects.all(), NOW)
         assert reach.counts(record, channel, now=NOW + DAYS_14)
     corrections.correct(place, {"street": "2 Oak"}, actor=factories.acting_as(alice), now=NOW + DAYS_14)
     assert not reach.counts(place, "post", now=NOW + DAYS_14)

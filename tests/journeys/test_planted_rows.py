@@ -180,6 +180,12 @@ def test_a_code_by_post_in_another_purpose_or_for_another_person_is_none() -> No
     assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=NOW + timedelta(days=99)) == 1
     writing.queue("posted_code", to="", context={}, key=links.key_of_posted_code(link), request=hers, now=NOW)
     Letter.objects.update(sent_at=NOW)
+    assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=link.expires_at) == 1
+    assert not links.use_posted_code(hers, alice.subject_id, code, now=NOW), "its row alone says that it was posted"
+    assert not writing.was_asked(hers), "nor does it say that the person was asked"
+    factories.went_out(Letter.objects.all(), NOW)
+    assert writing.was_asked(hers)
+    assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=NOW + timedelta(days=99)) == 1
     assert not links.use_posted_code(hers, alice.subject_id, code, now=NOW)
     assert OneTimeLink.objects.filter(pk=link.pk).update(expires_at=link.expires_at) == 1
     assert not links.use_posted_code(hers, bob.subject_id, code, now=NOW)

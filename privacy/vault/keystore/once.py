@@ -21,6 +21,7 @@ HISTORIES, FORGOTTEN, ENDS = "requests.histories", "decisions.forgotten", "decis
 WEEKS, WORDS, HOLDS = "requests.files.weeks", "decisions.words", "holds"
 PLACES = "decisions.places"
 EVENTS, PARKED = "requests.events", "requests.parked"
+LETTERS = "letters.went"
 
 
 def is_done(step: str) -> bool:

@@ -721,7 +721,7 @@ def test_a_staff_entered_address_is_linked_to_when_it_has_counted_for_fourteen_d
 ) -> None:
     sam = factories.staff("sam", "sam@ilt.example")
     corrections.correct(alice, {"email": "new@example.com"}, actor=sam.as_actor(), now=factories.NOW)
-    Letter.objects.filter(kind="contact_not_me").update(sent_at=factories.NOW)
+    factories.went_out(Letter.objects.filter(kind="contact_not_me"), factories.NOW)
     new = pages.signed_in(factories.login("new", "new@example.com"), again=True)
     new.post("/account/claim/")
     review = ClaimReview.objects.get()

@@ -135,6 +135,10 @@ def test_a_warning_that_nobody_posted_ends_no_account_and_is_not_written_twice(a
     assert is_known(order)
     assert Letter.objects.filter(by=Letter.By.POST, sent_at=None, stopped_at=None).count() == 1
     assert EndNotice.objects.get().told_on is None
+    Letter.objects.update(sent_at=NOW)
+    EndNotice.objects.update(told_on=date(2026, 11, 1))
+    found = swept(date(2028, 1, 1))
+    assert (found.kept, found.warned) == (1, 1) and is_known(order), "rows alone say that it went out"
 
 
 def test_a_warning_counts_from_the_day_on_which_it_was_ticked_off_as_posted(armed: SweepState) -> None:
@@ -211,6 +215,11 @@ def test_an_unused_account_is_warned_first_and_goes_thirty_days_later_and_its_yo
         assert "not before 1 December 2026, and not before 30 days after this letter was sent" in letter.text
     went_out(date(2026, 11, 1))
     assert (swept(date(2026, 11, 30)).erased, swept(date(2026, 11, 30)).warned) == (0, 0)
+    told = EndNotice.objects.get()
+    assert told.told_on == date(2026, 11, 1) and notices.is_ours(told)
+    EndNotice.objects.update(mac=bound)  # as the version before wrote it down
+    assert not notices.is_ours(EndNotice.objects.get())
+    assert (notices.bind_told(now=NOW), notices.bind_told(now=NOW), EndNotice.objects.get().mac) == (1, 0, told.mac)
     assert is_known(order)
     assert swept(date(2026, 12, 1)).due_by_label == {"accounts.customer": 1}
     assert not is_known(order)

@@ -101,10 +101,11 @@ def test_a_warning_that_cannot_be_read_stops_no_night_and_has_warned_nobody(alic
     hers, his = (
         EndNotice.objects.create(subject_id=one.subject_id, given_on=TODAY + timedelta(days=7)) for one in (alice, bob)
     )
-    spoilt(hers, given_on=BC)
     letter = {"subject_id": alice.subject_id, "kind": notices.KIND, "by": "post", "queued_at": NOW, "sent_at": NOW}
     for one in (hers, his):
         Letter.objects.create(key=f"{notices.KIND}:{one.pk}", **letter)
+    notices.bind_told(now=NOW)
+    spoilt(hers, given_on=BC)
     arming.arm(actor=TASK)
     report = nightly.sweep(on=date(2026, 12, 1), dry_run=False, actor=TASK)
     assert not any(map(is_readable, orders))
