@@ -216,7 +216,7 @@ def _has_proved(user: User, customer: Customer) -> bool:
     with vault.internal():
         on_file = customer.email
         email = str(on_file) if on_file and not isinstance(on_file, Unreadable) else ""
-    return bool(email) and bool(confirmed.rows(user=user, email=email))
+    return bool(email) and bool(confirmed.rows(user_id=user.pk, email=email))
 
 
 def _matches(user: User, email: str) -> list[Customer]:

@@ -393,7 +393,7 @@ def _check_owner_told(point: ContactPoint, now: datetime) -> None:
         )
         if one.is_bound and one.letter is not None and one.letter.kind == objections.BACK_PROPOSED
     ]
-    if not told and confirmed.rows(user=point.customer.user_id):
+    if not told and confirmed.rows(user_id=point.customer.user_id):
         raise CannotGiveBack(
             "No letter tells the present address of the login of this proposal. It is proposed once more."
         )

@@ -111,6 +111,7 @@ class HandleField(models.EmailField):
     """allauth's e-mail field over handles."""
 
     descriptor_class = HandleAttribute
+    handle = Handle  # for who asks by a handle, and must not look for an address
 
     def deconstruct(self) -> Any:
         """Look like what allauth's own migrations know; otherwise one would be written into the installed package."""

@@ -375,6 +375,8 @@ def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
     """Return, for each of the points that staff entered and whose every notice went out, when the last one did: of
     the others nobody has to be told before they count."""
     since = {one.pk: one.since for one in points if one.came == Came.STAFF}
+    if not since:
+        return {}
     notices: dict[int, list[datetime | None]] = defaultdict(list)
     rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME) if since else ()
     found = [one for one in rows if one.at >= since[one.point_id]]

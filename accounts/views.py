@@ -235,7 +235,7 @@ def account_claim(request: HttpRequest) -> HttpResponse:
     the page says the same then as when there is nothing."""
     user, now = cast(User, request.user), timezone.now()
     actor = user.as_actor()
-    address = next(iter(confirmed.rows(user=user, primary=True)), None)
+    address = next((one for one in confirmed.rows(user_id=user.pk) if one.primary), None)
     if request.method != "POST":
         found = claim.joinable(user, address.email, now=now) if address else None
         counts = claim.counts(found) if found else []

@@ -99,8 +99,8 @@ def _roomy(do: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 # Python 3.11 keeps frames in chunks of 16 KiB, and where calls go up and down across the end of one it asks the kernel
-# for the next one and gives it back, each time: ten times for each statement, a tenth of the CPU time of two files. What
-# calls everything else asks for so much at once that a chunk of half a megabyte is there for all that it calls.
+# for the next one and gives it back, each time: ten times for each statement, a tenth of the CPU time of two files.
+# What calls everything else asks for so much at once that half a megabyte is there for all that it calls.
 _roomy.__code__ = _roomy.__code__.replace(co_stacksize=50_000)
 
 

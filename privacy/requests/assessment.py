@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from privacy.retention.assess import assess
 from privacy.retention.gather import read, with_flags
 from privacy.retention.models import Decision
 from privacy.retention.verdict import Verdict
+from privacy.vault.compiled import Question
 from privacy.work.broken import Findings, require_own
 
 CHUNK = 500
@@ -81,21 +83,28 @@ def _one_by_one(subject: UUID, *, whole: bool, counts: Mapping[str, int] | None)
         # Few rows come at once: a cursor in the database costs two more round trips.
         few = counts[declaration.label] <= CHUNK
         if few:
-            yield from _facts(declaration, rows)
+            yield from _facts(declaration, rows, partial(_rows_of_one(declaration.label).records, subject))
             continue
         numbers = rows.values_list("pk", flat=True).iterator(chunk_size=CHUNK)
         while some := list(islice(numbers, CHUNK)):
             yield from _facts(declaration, rows.filter(pk__in=some))
 
 
-def _facts(declaration: Declaration, rows: Any) -> list[Facts]:
-    """Return the facts of these rows in one query; where one of them is broken, of each by itself."""
+def _facts(declaration: Declaration, rows: Any, found: Callable[[], Iterable[Any]] | None = None) -> list[Facts]:
+    """Return the facts of these rows in one query, that of `found` where it is given; where one of them is broken, of
+    each by itself."""
     try:
         with undated.strictly():
-            return list(map(declaration.facts, rows)) if declaration.facts else []
+            return list(map(declaration.facts, found() if found else rows)) if declaration.facts else []
     except Exception as error:
         require_own(error)
         return read(declaration, list(rows.values_list("pk", flat=True)), findings=Findings())
+
+
+@cache
+def _rows_of_one(label: str) -> Question:
+    # Compiled once: each plan, each notice and each letter asks it of a dozen kinds of records.
+    return Question(datamap.for_label(label).rows_of(Question.NUMBER), Question.NUMBER)
 
 
 def pins_of(records: Iterable[Facts]) -> dict[tuple[UUID, str], date | None]:
@@ -240,9 +249,15 @@ def place_of(subject: UUID) -> tuple[str, str]:
     the first hundred are asked.
     """
     found: list[Facts] = []
-    for declaration, rows in datamap.records_of(subject):
+    counts = datamap.counts_of(subject)
+    for declaration, rows in datamap.records_of(subject, counts):
         if declaration.facts is not None and declaration.label not in OUTSIDE:
-            found += _facts(declaration, rows[:ASKED])
+            are_few = counts[declaration.label] <= ASKED
+            found += _facts(
+                declaration,
+                rows[:ASKED],
+                partial(_rows_of_one(declaration.label).records, subject) if are_few else None,
+            )
     return _place(found)
 
 

@@ -12,7 +12,7 @@ fit can only end; it is sealed again by an operator who looked (`seal_requests`)
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -73,7 +73,7 @@ DATED = ("country", "region", "due_on")
 #: What the keyed hash of a request stands over. Of the subject it is checked that it is the owner, or nobody once the
 #: owner is on file no more.
 DECIDING = frozenset({*COLUMNS, *DATED, "subject", "subject_id", "state", "parked_from"})
-_ANSWER = "_is_ours"  # what the table has answered, at the object of the request
+_ANSWERS = "_answers"  # what the tables have answered, at the object of the request
 
 
 class NotOurs(Exception):
@@ -83,12 +83,17 @@ class NotOurs(Exception):
 def is_ours(request: Row) -> bool:
     """Say whether the row of this request says what the site wrote, as it stands in the table now; within `asked_once`
     what it said when that was asked first."""
-    answer: dict[str, bool] | None = request.__dict__.get(_ANSWER)
-    if answer is None:
-        return is_bound(request.pk)
-    if _ANSWER not in answer:
-        answer[_ANSWER] = is_bound(request.pk)
-    return answer[_ANSWER]
+    return once(request, is_bound)
+
+
+def once(request: Row, ask: Callable[[UUID], bool]) -> bool:
+    """Return what `ask` says of a request; within `asked_once` what it said when it was asked first."""
+    answers: dict[Any, bool] | None = request.__dict__.get(_ANSWERS)
+    if answers is None:
+        return ask(request.pk)
+    if ask not in answers:
+        answers[ask] = ask(request.pk)
+    return answers[ask]
 
 
 def require(request: Row) -> None:
@@ -99,17 +104,17 @@ def require(request: Row) -> None:
 
 @contextmanager
 def asked_once(request: Row) -> Iterator[None]:
-    """Let the table be asked once, when it is asked first, whether the row of this object says what the site wrote.
+    """Let the tables be asked once, when they are asked first, whether the row of this object says what the site wrote.
 
     For a caller whose transaction has locked the row FOR UPDATE and ends with this: until then nobody else changes
     the row, nor adds to its history, whose lines point to the locked row, and are append-only; and what the caller
     writes itself is signed by `kept`.
     """
-    request.__dict__[_ANSWER] = {}
+    request.__dict__[_ANSWERS] = {}
     try:
         yield
     finally:
-        del request.__dict__[_ANSWER]
+        del request.__dict__[_ANSWERS]
 
 
 def is_bound(pk: UUID) -> bool:

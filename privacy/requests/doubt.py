@@ -42,7 +42,7 @@ def require(request: Request) -> None:
     """Raise bound.NotOurs unless the row of this request says what the site wrote, and its history all that the audit
     tells: before a step of it, and before anything is given by it."""
     bound.require(request)
-    if missed.among([request.pk]):
+    if bound.once(request, missed.is_any):
         raise bound.NotOurs
 
 
@@ -56,7 +56,7 @@ def is_clear(request: Request) -> bool:
     """Say whether the site wrote what the row says, and the history says all that the audit tells; of one that is just
     being written (`bound.kept`) whether it did before, without asking again."""
     inside = request.__dict__.get("_is_kept")
-    return inside if inside is not None else bound.is_ours(request) and not missed.among([request.pk])
+    return inside if inside is not None else bound.is_ours(request) and not bound.once(request, missed.is_any)
 
 
 def require_clear(request: Request) -> None:

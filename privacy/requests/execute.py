@@ -183,11 +183,13 @@ def _write(request: Request, one: Step, result: Result, now: datetime) -> str:
         case Done(detail):
             with bound.kept(request):  # signed once for all of it
                 history.step_done(request, step, actor=actor, now=now, detail=detail)
-                if one.reaches != request.state:
-                    history.move(request, one.reaches, actor=actor, now=now)
-                    waits.end_left_over(actor=actor, now=now, request=request)
                 after = steps.following(request)
-                history.schedule(request, after, at=now if after else None)
+                then = (after, now if after else None)
+                if one.reaches == request.state:
+                    history.schedule(request, then[0], at=then[1])
+                else:
+                    history.move(request, one.reaches, actor=actor, now=now, then=then)
+                    waits.end_left_over(actor=actor, now=now, request=request)
     broker.nudge(request)
     return step
 

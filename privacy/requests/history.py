@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from privacy.requests import bound, clock, regimes
 from privacy.requests.models import Request, RequestEvent
 from privacy.requests.procedure import Procedure
 from privacy.requests.states import State
+from privacy.vault.compiled import Question
 
 STEP = "step"
 RESTORED = "restored"
@@ -110,9 +112,16 @@ def _new(
 
 
 def move(
-    request: Request, to: State | str, *, actor: Actor | None, now: datetime, detail: Mapping[str, Any] | None = None
+    request: Request,
+    to: State | str,
+    *,
+    actor: Actor | None,
+    now: datetime,
+    detail: Mapping[str, Any] | None = None,
+    then: tuple[str, datetime | None] | None = None,
 ) -> None:
-    """Change the state and append the event of it, in the caller's transaction. Raises NotAllowed.
+    """Change the state and append the event of it, in the caller's transaction; `then` says which step comes next and
+    when, as `schedule`. Raises NotAllowed.
 
     A request whose row does not say what the site wrote can only end, or wait for a person.
     """
@@ -129,7 +138,7 @@ def move(
         if not request.is_open:
             request.closed_at = now
             fields.append("closed_at")
-        request.save(update_fields=fields)
+        request.save(update_fields=fields if then is None else [*fields, *_come(request, *then)])
         event(request, to.value, actor=actor, now=now, detail=detail)
 
 
@@ -181,18 +190,28 @@ def step_done(
 
 def schedule(request: Request, step: str, *, at: datetime | None) -> None:
     """Say which step comes next and when; every message about the request sent before is stale from now on."""
+    request.save(update_fields=_come(request, step, at))
+
+
+def _come(request: Request, step: str, at: datetime | None) -> list[str]:
+    """Write into the object which step comes next and when; return the fields to save."""
     request.step, request.next_action_at = step, at
     request.version += 1
     request.attempts, request.last_error = 0, ""
-    request.save(update_fields=["step", "next_action_at", "version", "attempts", "last_error"])
+    return ["step", "next_action_at", "version", "attempts", "last_error"]
 
 
 def details(request: Request, kind: str, *, step: str = "") -> list[dict[str, Any]]:
     """Return the details of the events of a kind, and of a step, oldest first; {} for one that the site cannot have
     written."""
-    found = request.events.filter(kind=kind, step=step) if step else request.events.filter(kind=kind)
-    found = found.order_by("pk").values_list("detail", flat=True)
-    return [one if isinstance(one, dict) else {} for one in found]
+    found = _details_of_one()(request.pk, kind)
+    return [one if isinstance(one, dict) else {} for one, of in found if step in ("", of)]
+
+
+@cache
+def _details_of_one() -> Question:
+    events = RequestEvent.objects.filter(request=Question.NUMBER, kind=Question.TEXT).order_by("pk")
+    return Question(events.values_list("detail", "step"), Question.NUMBER, Question.TEXT)
 
 
 def asked_at(request: Request) -> datetime:

@@ -9,8 +9,9 @@ besides `bound` (`doubt.require`, `doubt.is_clear`), as far back as the audit go
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
@@ -18,8 +19,9 @@ from django.db.models import Q
 
 from privacy import audit
 from privacy.requests import history, questions
-from privacy.requests.models import Request
+from privacy.requests.models import Request, RequestEvent
 from privacy.requests.states import UNDONE_STATES, State
+from privacy.vault.compiled import Question
 
 CHUNK = 500
 NOT_ME = "not_me"
@@ -59,6 +61,21 @@ def among(requests: Collection[UUID]) -> set[UUID]:
         told = audit.times_of(_ACTIONS, those.values("reference"))
         found |= {pk for pk, kinds, lines in _with_events(told) if any(words(kinds, lines))}
     return found
+
+
+def is_any(pk: UUID) -> bool:
+    """Say whether of the history of one request something is missed. One query; two where the audit tells of any such
+    thing."""
+    lines, kinds = _asked_of_one()
+    return any(any(words([kind for (kind,) in kinds(pk)], told)) for told in lines(pk).values())
+
+
+@cache
+def _asked_of_one() -> tuple[Callable[[UUID], audit.Times], Question]:
+    # Compiled once: each step asks it, and each page that shows what somebody may do.
+    lines = audit.asking_times_of(_ACTIONS, Request.objects.filter(pk=Question.NUMBER).values("reference"))
+    events = RequestEvent.objects.filter(request=Question.NUMBER, kind__in=_KINDS).order_by()
+    return lines, Question(events.values_list("kind"), Question.NUMBER)
 
 
 def ended(requests: Collection[UUID]) -> set[UUID]:

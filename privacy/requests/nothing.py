@@ -66,8 +66,7 @@ def answer(request: Request, *, actor: Actor, now: datetime) -> None:
     email, name = _given(request)
     if not email and not writing.has_postal(request, now=now):
         raise NotAllowed("There is no address to which this could be said.")
-    history.move(request, State.CLOSED, actor=actor, now=now, detail={"answer": KIND})
-    history.schedule(request, "", at=None)
+    history.move(request, State.CLOSED, actor=actor, now=now, detail={"answer": KIND}, then=("", None))
     request.links.filter(used_at=None).update(expires_at=now)
     writing.end_unposted(request, now=now)
     audit.record("request.nothing_held", actor=actor, now=now, reference=request.reference)

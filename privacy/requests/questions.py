@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from django.db.models.fields.json import KT
 from privacy.requests import bound, history
 from privacy.requests.models import Export, Request, RequestEvent, SecondLook
 from privacy.requests.states import UNDONE_STATES
+from privacy.vault.compiled import Question
 
 CHUNK = 500
 ASKED, DECIDED = (history.SECOND_ASKED, history.SECOND_ASKED_AGAIN), "second_decided"
@@ -46,10 +48,16 @@ def of(request: Request) -> Questions:
     One that ended with its request, because nothing of it could be given any more, is open again as long as the table
     has a copy of it all the same.
     """
-    told = _told(RequestEvent.objects.filter(request=request, kind__in=_KINDS).order_by("pk"))
+    told = _told(_events_of_one().records(request.pk))
     if told.ended and Export.objects.filter(request=request, deleted_at=None).exists():
         told.open.update(told.ended)
     return told
+
+
+@cache
+def _events_of_one() -> Question:
+    events = RequestEvent.objects.filter(request=Question.NUMBER, kind__in=_KINDS)
+    return Question(events.order_by("pk"), Question.NUMBER)
 
 
 def _told_with(events: Iterable[RequestEvent], *, has_copy: bool) -> Questions:

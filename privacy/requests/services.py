@@ -286,8 +286,7 @@ def expire_into(request: Request, *, actor: Actor, now: datetime) -> None:
 
 
 def _end(request: Request, to: State, kind: str, context: dict[str, Any], *, actor: Actor, now: datetime) -> None:
-    history.move(request, to, actor=actor, now=now)
-    history.schedule(request, "", at=None)
+    history.move(request, to, actor=actor, now=now, then=("", None))
     # "This was not me" can be said afterwards, too: somebody has to know who asked.
     request.links.filter(used_at=None).exclude(purpose=OneTimeLink.Purpose.NOT_ME).update(expires_at=now)
     # Nothing has gone out, so nothing is left to decide; "this was not me" said later is a question of its own.
@@ -309,8 +308,7 @@ def resume(request: Request, *, actor: Actor, now: datetime) -> Request:
             raise NotAllowed(f"A request that is {found.state} is not parked.")
         if not found.procedure.is_known:
             raise NotAllowed(UNKNOWN)
-        history.move(found, found.parked_from, actor=actor, now=now)
-        history.schedule(found, found.step, at=now)
+        history.move(found, found.parked_from, actor=actor, now=now, then=(found.step, now))
         audit.record("request.resumed", actor=actor, now=now, subject=found.subject_id, reference=found.reference)
         broker.nudge(found)
     _copy(found, request)

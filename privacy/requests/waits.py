@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from privacy.letters.models import Letter
 from privacy.requests import addresses, bound, clock, doubt, given_out, history, links, questions, writing
 from privacy.requests.models import OneTimeLink, Request, SecondLook
 from privacy.requests.states import OPEN_STATES
+from privacy.vault.compiled import Question
 from privacy.work.broken import Findings, spared
 
 TOLD = "told_elsewhere"
@@ -313,9 +315,15 @@ def end_left_over(*, actor: Actor | None, now: datetime, request: Request | None
             )
 
     if request is not None:
-        return end([request.pk]) if doubt.is_clear(request) else 0
+        return end([request.pk]) if _is_any_open()(request.pk) and doubt.is_clear(request) else 0
     numbers = sorted(set(left_over().values_list("request", flat=True)))
     return sum(spared(numbers, end, step="question", label=Request.vault_label, findings=Findings()))
+
+
+@cache
+def _is_any_open() -> Question:
+    asked = SecondLook.objects.filter(request=Question.NUMBER, decided_at=None).order_by()
+    return Question(asked.values_list("pk")[:1], Question.NUMBER)
 
 
 def end_questions(request: Request, looks: QuerySet[SecondLook], *, actor: Actor | None, now: datetime) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections, models
+from django.db.models.query import get_related_populators
 
 from privacy.vault.queryset import attach
 
@@ -33,8 +34,11 @@ class Question:
         self._statement, self._parameters = compiler.as_sql()
         columns = [column for column, *_ in compiler.select or ()]
         self._converters = compiler.get_converters(columns)
-        places = (compiler.klass_info or {}).get("select_fields") or []
-        self._names = [columns[place].target.attname for place in places]
+        about = compiler.klass_info or {}
+        self._places = about.get("select_fields") or []
+        self._names = [columns[place].target.attname for place in self._places]
+        how = [rows._fetch_mode] if hasattr(rows, "_fetch_mode") else []  # since Django 6.1
+        self._joined = get_related_populators(about, compiler.select, self._alias, *how) if about else []
         self._beside = dict(compiler.annotation_col_map or {})
 
     def __call__(self, *values: Any) -> list[list[Any]]:
@@ -51,15 +55,25 @@ class Question:
         return rows
 
     def record(self, *values: Any) -> Any:
-        """Return the first record for these values with what is annotated to it, as the queryset would; None without
-        one. Of a query for whole rows of one model."""
-        for row in self(*values):
-            made = self._model.from_db(self._alias, self._names, row[: len(self._names)])
+        """Return the first record for these values, as `records`; None without one."""
+        return next(iter(self._made(self(*values)[:1])), None)
+
+    def records(self, *values: Any) -> list[Any]:
+        """Return the records for these values with what is annotated and joined to them, as the queryset would. Of a
+        query for whole rows of one model."""
+        return self._made(self(*values))
+
+    def _made(self, rows: list[list[Any]]) -> list[Any]:
+        found = []
+        for row in rows:
+            one = self._model.from_db(self._alias, self._names, [row[place] for place in self._places])
+            for joined in self._joined:
+                joined.populate(row, one)
             for name, place in self._beside.items():
-                setattr(made, name, row[place])
-            attach([made], related=False)
-            return made
-        return None
+                setattr(one, name, row[place])
+            found.append(one)
+        attach(found, related=bool(self._joined))
+        return found
 
 
 def _filled(one: Any, given: dict[Any, Any]) -> Any:

@@ -5,8 +5,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from orders.models import Order
 from privacy import registers
 from privacy.restore.models import LedgerCopy
 from privacy.vault.compiled import Question
@@ -69,3 +72,21 @@ def test_a_text_and_a_moment_are_filled_in_too() -> None:
     assert asked.record(carol.password, carol.created_at) == carol
     assert asked.record(carol.password, carol.created_at - timedelta(seconds=1)) is None
     assert asked.record("another", carol.created_at) is None
+
+
+def test_records_are_all_that_the_queryset_reads_with_what_is_joined_to_them() -> None:
+    alice = factories.customer(email="alice@example.com")
+    placed = [factories.an_order(alice).pk for _ in range(3)]
+    rows = Order.objects.filter(customer__subject_id=alice.subject_id).select_related("customer__user").order_by("-pk")
+    asked = Question(
+        Order.objects.filter(customer__subject_id=Question.NUMBER).select_related("customer__user").order_by("-pk"),
+        Question.NUMBER,
+    )
+    found = asked.records(alice.subject_id)
+    assert [columns(one) for one in found] == [columns(one) for one in rows]
+    assert [one.pk for one in found] == sorted(placed, reverse=True)
+    with CaptureQueriesContext(connection) as queries:
+        assert {(one.customer.pk, one.customer.user) for one in found} == {(alice.pk, None)}
+    assert len(queries) == 0
+    assert found[0].ship_name == rows[0].ship_name  # sealed: opened, or masked, as ever
+    assert asked.records(uuid4()) == []
