@@ -12,6 +12,8 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tests import roles
+
 #: Every table that has pages on the disk: one that was never written to, or truncated since, has none.
 WRITTEN = """
     SELECT quote_ident(relname), pg_relation_size(oid) FROM pg_class
@@ -36,6 +38,7 @@ def copy() -> None:
         name = connection.creation.get_test_db_clone_settings(suffix)["NAME"]
         settings.DATABASES[connection.alias]["NAME"] = connection.settings_dict["NAME"] = name
         _prepared[connection.alias] = _contents(connection)
+        roles.make(connection.alias)
 
 
 def put_back(alias: str, *, count_anew: bool = False) -> None:

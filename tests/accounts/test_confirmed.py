@@ -228,4 +228,4 @@ def test_a_code_that_is_typed_confirms_the_address(client: Client) -> None:
     record = LoginAddress.objects.get()
     assert not confirmed.is_of(record.pk, user.pk)
     verify(client)
-    assert confirmed.is_of(record.pk, user.pk) and confirmed.rows(user=user)
+    assert confirmed.is_of(record.pk, user.pk) and confirmed.rows(user_id=user.pk)
