@@ -68,6 +68,19 @@ class SessionStore(DatabaseStore):
             self._session_key = None
         return found
 
+    def load(self) -> dict[str, Any]:
+        """Return the contents, none where row and contents name different people: a row that was taken from its person
+        was not ended with them, and opens nothing any more."""
+        found = self._get_session_from_db()
+        if found is None:
+            return {}
+        contents = self.decode(found.session_data)
+        if _user_in(contents) != found.user_id:
+            logger.warning("A session is not of whom its row names: it is treated as nobody's.")
+            self._session_key = None
+            return {}
+        return contents
+
     def encode(self, session_dict: dict[str, Any]) -> str:
         """Seal the contents to this session's key; makes one where there is none yet."""
         stored = stored_key(self._get_or_create_session_key())  # type: ignore[attr-defined]
@@ -107,15 +120,18 @@ class SessionStore(DatabaseStore):
 
 def _person(data: dict[str, Any]) -> tuple[UUID | None, UUID | None]:
     """Return user and subject of the one who is logged in, or is about to be."""
+    user = _user_in(data)
+    for pk, subject_id in _person_of_user()(user) if user else ():
+        return pk, subject_id
+    return None, None
+
+
+def _user_in(data: dict[str, Any]) -> UUID | None:
     from accounts.models import User
 
     pending = data.get(LOGIN_IN_PROGRESS)
     user_id = data.get(SESSION_KEY) or (pending.get("user_pk") if isinstance(pending, dict) else None)
-    if not user_id:
-        return None, None
-    for pk, subject_id in _person_of_user()(User._meta.pk.to_python(user_id)):
-        return pk, subject_id
-    return None, None
+    return User._meta.pk.to_python(user_id) if user_id else None
 
 
 @cache

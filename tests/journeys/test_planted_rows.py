@@ -91,6 +91,17 @@ def test_a_session_copied_into_ones_own_row_is_nobodys(how: str) -> None:
     assert shows(pages.signed_in(bob)) == "bob"
 
 
+def test_a_session_hung_on_nobody_or_on_another_while_its_persons_sessions_end_opens_nothing() -> None:
+    alice, bob = alice_and_bob()
+    for user, subject in ((None, None), (bob.pk, bob.subject_id)):
+        hers = pages.signed_in(alice)
+        assert shows(hers) == "alice"
+        moved = "UPDATE accounts_session SET user_id = %s, subject_id = %s WHERE user_id = %s"
+        assert sql(moved, user, subject, alice.pk) == 1
+        assert sessions.end_all(alice.subject_id) == 0
+        assert shows(hers) == "/accounts/login/"
+
+
 # Second factors -------------------------------------------------------------------------------------------------------
 
 
