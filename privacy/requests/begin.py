@@ -130,9 +130,11 @@ def pin_again(*, findings: Findings) -> int:
     found = Decision.objects.filter(
         begun, action=Decision.Action.KEEP, pinned=False, request__kind__in=procedures.removing()
     )
+    rows = [one for one in found.order_by("pk") if decided.is_ours(one)]
+    doubted = doubt.among(one.request_id for one in rows)
     count = 0
-    for one in found.select_related("request").order_by("pk"):
-        if bound.is_ours(one.request) and decided.is_ours(one):
+    for one in rows:
+        if one.request_id not in doubted:
             findings.note("decision", one.label, one.record_id, bound.NotOurs.__name__)
             decided.change(Decision.objects.filter(pk=one.pk), pinned=True)
             count += 1

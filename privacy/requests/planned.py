@@ -108,7 +108,7 @@ def has_no_end(request: Request, decision: Decision) -> bool:
     if request.stage != "done":
         return False
     if decision.action == Decision.Action.KEEP:
-        return request.procedure.removes and not decision.pinned
+        return request.procedure.removes and not decision.pinned and decided.is_ours(decision)
     return decision.action == Decision.Action.ERASE and decided.ended_at(decision) is None
 
 

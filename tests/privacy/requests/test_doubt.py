@@ -34,6 +34,7 @@ MAY = {
     "privacy/requests/doubt.py open_one": "here those in doubt are told apart",
     "privacy/requests/addresses.py is_erased": "asks doubt.among",
     "privacy/requests/assessment.py warnings_of": "a warning on a page",
+    "privacy/requests/begin.py pin_again": "asks doubt.among",
     "privacy/requests/begin.py _keep_addresses": "only files that by the key store are the person's",
     "privacy/requests/erasure.py _forget": "bound.carry signs none that did not fit",
     "privacy/requests/export.py left": "whose a copy is says the key store (bound.is_file_of)",
