@@ -152,7 +152,8 @@ def send_due(*, now: datetime) -> int:
 def _send_and_wake(now: datetime) -> int:
     sent = letters.send_due(now=now)
     # A request that only waits for its answer to go out need not wait longer.
-    Request.objects.filter(letters__in=sent, step=procedures.CLOSE.name, attempts=0).update(next_action_at=now)
+    if sent:
+        Request.objects.filter(letters__in=sent, step=procedures.CLOSE.name, attempts=0).update(next_action_at=now)
     return len(sent)
 
 

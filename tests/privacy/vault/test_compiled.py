@@ -12,7 +12,7 @@ from accounts.models import User
 from orders.models import Order
 from privacy import registers
 from privacy.restore.models import LedgerCopy
-from privacy.vault.compiled import Question
+from privacy.vault.compiled import Change, Question
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -90,3 +90,13 @@ def test_records_are_all_that_the_queryset_reads_with_what_is_joined_to_them() -
     assert len(queries) == 0
     assert found[0].ship_name == rows[0].ship_name  # sealed: opened, or masked, as ever
     assert asked.records(uuid4()) == []
+
+
+def test_a_change_writes_the_columns_it_names_of_its_row_alone() -> None:
+    carol, dan = factories.staff(roles=("service",)), factories.login("dan", "dan@example.com")
+    at = factories.NOW
+    carol.last_login, carol.is_active = at, False
+    assert Change(User, "last_login").write(carol) == 1
+    found = {one.pk: (one.last_login, one.is_active) for one in User.objects.filter(pk__in=[carol.pk, dan.pk])}
+    assert found == {carol.pk: (at, True), dan.pk: (None, True)}
+    assert Change(User, "last_login").write(User(pk=uuid4())) == 0
