@@ -10,7 +10,7 @@ import pytest
 from _pytest import runner
 from django.test import TransactionTestCase
 
-from tests import databases, debian, machine
+from tests import cores, databases, debian, machine
 
 pytest_plugins = ["tests.people", "tests.beginnings"]
 
@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STAFF_SECOND_FACTOR = False  # the tests of the login turn it on
     # Where Django's test client is, as it is for visitors: what differs only where the hosts are the same is seen.
     settings.PORTAL_URL, settings.PORTAL_HOST = "http://testserver", "testserver"
+    cores.begin()
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
@@ -106,7 +107,8 @@ _roomy.__code__ = _roomy.__code__.replace(co_stacksize=50_000)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Run each test as pytest does, with room for its frames."""
+    """Run each test as pytest does, on its core and with room for its frames."""
+    cores.of(item)
     where = {"nodeid": item.nodeid, "location": item.location}
     item.ihook.pytest_runtest_logstart(**where)
     _roomy(runner.runtestprotocol, item, nextitem=nextitem)
