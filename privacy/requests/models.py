@@ -241,6 +241,11 @@ class Request(vault.SealedModel):
         return self.identity_at is not None
 
     @property
+    def waits_for_proof(self) -> bool:
+        """True while nothing is done because it is not shown who asks."""
+        return self.state in (State.RECEIVED, State.IDENTITY) and not self.is_identified
+
+    @property
     def is_in_writing(self) -> bool:
         """True when it came by letter or fax: the person signed what they want, and has perhaps nothing to click."""
         return self.channel in (Channel.MAIL, Channel.FAX)

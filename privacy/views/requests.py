@@ -68,8 +68,12 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
         return _filed(request, kind, now)
     subject, today = request.user.subject_id, company_day(now)
     already = next(iter(listing.tell(_own(request).filter(kind=kind, state__in=OPEN_STATES)[:1])), None)
+    unproved = already if already and already.waits_for_proof else None
+    if unproved:  # anybody can ask with an address: that keeps nobody from asking here, and this one goes on then
+        already = None
     context = {
         "right": right,
+        "unproved": unproved,
         "first": [procedures.get(other) for other in right.waits_for],
         "open_request": already,
         "copy": already and _copy_to_fetch(already, now),
@@ -78,6 +82,13 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
         "has_copy": right.removes and export.has_left(subject, now=now),
     }
     return render(request, right.pages.new, context)
+
+
+def _can_ask_here(request: HttpRequest, about: Request) -> bool:
+    """Say whether the person who is signed in can show by asking here that a request is theirs, of which that is not
+    shown yet."""
+    is_theirs = request.user.is_authenticated and request.user.subject_id == about.subject_id
+    return is_theirs and about.waits_for_proof and about.procedure.is_at(Door.PORTAL) and not about.is_in_doubt
 
 
 def _copy_to_fetch(about: Request, now: datetime) -> Any:
@@ -121,7 +132,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
     new_copy = "" if still["needs_second"] or copy else ends.new_copy(about, now=now)
     lines = _lines(about, actor, now)
     is_as_planned = not lines.get("is_not_as_planned", False)
-    is_running = about.state in RUNNING and is_as_planned
+    is_running = about.state in RUNNING and not about.waits_for_proof and is_as_planned
     context = {
         "about": about,
         "code": person.code_to_show(request, about) if about.state != State.PLANNED else "",
@@ -131,6 +142,7 @@ def request_detail(request: HttpRequest, about: Request, actor: Actor) -> HttpRe
         "copy_is_made_anew": is_damaged and not new_copy and ends.is_made_anew(about),
         "new_copy": new_copy,
         "steps": words.steps(about, reading.show(about)),
+        "can_ask_here": _can_ask_here(request, about),
         "is_under_way": is_running and not (copy or copy_ended or is_damaged or new_copy or still["is_held_up"]),
         "is_parked": about.state == State.PARKED,
         "has_steps": about.state not in (*UNDONE_STATES, State.PLANNED),

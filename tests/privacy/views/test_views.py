@@ -242,6 +242,26 @@ def test_asking_needs_the_password_once_more(alice: User, customer: Customer, ki
     assert not Request.objects.exists()
 
 
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_what_a_stranger_asked_with_an_address_keeps_nobody_from_asking(
+    client: Client, hers: Client, customer: Customer, kind: str
+) -> None:
+    """Neither page calls it asked for, or under way, before it is shown who asks; it goes on as hers."""
+    client.post("/privacy/ask/", {"kind": kind, "email": "alice@example.com"})
+    (about,) = Request.objects.filter(kind=kind, subject=customer.subject)
+    page = f"/privacy/requests/new/{kind}/"
+    for path in (page, f"/privacy/requests/{about.pk}/"):
+        text = pages.check(hers.get(path))
+        assert "Nothing has been done yet" in text and about.reference in text
+        assert "You have asked for" not in text and "under way" not in text and "is being made" not in text
+    assert "ask for it here" in text
+    answer = hers.post(page, follow=True)
+    about.refresh_from_db()
+    assert about.is_identified and Request.objects.filter(kind=kind).count() == 1
+    assert "Nothing has been done yet" not in pages.check(answer)
+    assert "asked for this already" in (text := pages.check(hers.get(page))) or "asked for a copy already" in text
+
+
 def test_an_unknown_kind_of_request_does_not_exist(hers: Client) -> None:
     pages.check(hers.get("/privacy/requests/new/everything/"), status=404)
 
