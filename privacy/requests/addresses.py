@@ -84,6 +84,12 @@ def records_of(request: Request) -> people.Records:
     return before + [one for one in same if one not in before]
 
 
+def covered(request: Request) -> people.Records:
+    """Return the records, (label, id), that a request about records covered when it came, by its sealed file."""
+    with vault.internal():  # the file of the request, shown to nobody
+        return _listed(request.covered_records)
+
+
 def others_with_address(request: Request) -> people.Records:
     """Return the records, (label, id), that carry the address of a request about records, are none that it covers and
     point to somebody else: written down after it came, or named anew."""

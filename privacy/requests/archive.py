@@ -17,6 +17,7 @@ from typing import IO, cast
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from privacy import vault
 from privacy.calendar import company_day
@@ -37,13 +38,14 @@ CHUNK = 1_000
 
 def write(out: io.IOBase, request: Request, subject: UUID, now: datetime) -> None:
     """Write the archive of this request of `subject`'s, which is about a person, or about records. Raises
-    contents.CopyIncomplete, bound.NotOurs."""
+    contents.CopyIncomplete, bound.NotOurs, whose.NotYet."""
     if request.is_about_records:
         kinds = contents.kinds_of(addresses.records_of(request))
         verdicts = _alike(assessment.assess_these(assessment.facts_for(request), today=company_day(now), asked=False))
         # They lead to nobody, or to a subject of their own each, of whom the request opens nothing else: so they are
         # opened past the gate, exactly these, and the log is written first.
         _check_owners(kinds)
+        whose.require_covered(addresses.covered(request), _held(kinds))
         _note(kinds, now)
         with vault.internal():
             _archive(out, request, kinds, verdicts, now)
@@ -56,10 +58,24 @@ def write(out: io.IOBase, request: Request, subject: UUID, now: datetime) -> Non
             kind.count = kind.rows.count()
     kinds = [kind for kind in kinds if kind.count]
     # No row is read for that: a broken one keeps nobody from the copy.
-    sealed = [kind.rows for kind in kinds if issubclass(kind.declaration.model, vault.SealedModel)]
-    whose.require(subject, {pk for rows in sealed for pk in rows.values_list("pk", flat=True)})
+    whose.require(subject, _held(kinds))
     verdicts = _alike(assessment.assess_all(subject, today=company_day(now), asked=False))
     _archive(out, request, kinds, verdicts, now)
+
+
+def _held(kinds: list[contents.Kind]) -> set[whose.Pair]:
+    """Return the envelopes that the rows of the copy hold, in one query for each kind."""
+    found: set[whose.Pair] = set()
+    for kind in kinds:
+        if issubclass(kind.declaration.model, vault.SealedModel):
+            names = kind.declaration.model.envelopes()
+            held = {f"has_{name}": Q(**{f"sealed_{name}__isnull": False}) for name in names}
+            asked = {name: ExpressionWrapper(one, BooleanField()) for name, one in held.items()}
+            rows = kind.rows.annotate(**asked).values_list("pk", *asked)
+            found |= {
+                (pk, name) for pk, *there in rows for name, is_there in zip(names, there, strict=True) if is_there
+            }
+    return found
 
 
 def _check_owners(kinds: list[contents.Kind]) -> None:

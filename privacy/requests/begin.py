@@ -88,8 +88,9 @@ def _is_first(request: Request, now: datetime) -> Wait | None:
     return Wait(now + LOOK_AGAIN) if is_waited_for else None
 
 
-def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
-    """Make the plan binding, with what it keeps restricted; return Ended where it has changed and went back."""
+def _bind(request: Request, actor: Actor, now: datetime) -> Ended | Wait | None:
+    """Make the plan binding, with what it keeps restricted; return Ended where it has changed and went back, Wait where
+    a key of the person's may be left of a write that was rolled back."""
     subject = steps.subject_of(request)
     subjects.lock([subject])  # an import that takes something in for the person is finished first, or waits
     if in_force.in_doubt((one.label, one.record_id) for one in request.decisions.all() if one.record_id is not None):
@@ -98,9 +99,14 @@ def _bind(request: Request, actor: Actor, now: datetime) -> Ended | None:
     if made.hash != request.confirmed_hash:
         services.plan_again(request, actor=actor, now=now)
         return Ended()
-    if not request.is_about_records:
+    if request.is_about_records:
+        whose.require_covered(addresses.covered(request), {(one.record_id, one.envelope) for one in made.verdicts})
+    else:
         # What leads to nobody, or to somebody else, for a night would be no part of what the person is told has gone.
-        whose.require(subject, {one.record_id for one in made.verdicts})
+        try:
+            whose.require(subject, {(one.record_id, one.envelope) for one in made.verdicts})
+        except whose.NotYet:
+            return Wait(now + LOOK_LATER)
         if made.kept:
             whose.require_witnessed([subject])
     # What is on file now goes with the execution: where the answer is sent stands in the file of the request from here

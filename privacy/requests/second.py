@@ -41,7 +41,7 @@ from privacy.requests import (
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import OneTimeLink, Request, RequestEvent, SecondLook
 from privacy.requests.proof import BadRequest
-from privacy.requests.sight import NotYours, locked, people_in
+from privacy.requests.sight import NotYours, locked, people_in, require_file
 from privacy.requests.states import State
 
 ALARM_DAYS = 7
@@ -150,6 +150,8 @@ def decide(
     proof.no_card_number(words)
     with transaction.atomic():
         found = locked(request)
+        if outcome == SecondLook.Outcome.GO_ON:
+            require_file(found)
         if not may_decide(found, actor):
             require_another(actor, about=people_in(found))
             raise NotYours(

@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 
 from privacy import datamap, people, vault
 from privacy.actor import Actor, require_another
-from privacy.requests import codes, doubt
+from privacy.requests import bound, codes, doubt, history
 from privacy.requests.models import Request
 from privacy.requests.states import OPEN_STATES
 
@@ -54,7 +54,20 @@ def require_hand(request: Request, actor: Actor) -> None:
     they do with it what anybody does in the portal, and nothing at the desk."""
     require_sight(request, actor)
     if actor.kind == "staff":  # nobody else is asked: what carries the address need not be looked up
+        require_file(request)
         require_another(actor, about=people_in(request))
+
+
+def require_file(request: Request) -> None:
+    """Raise NotAllowed where who asks stands in a file that was taken out of the row, or does not open: whether it is
+    somebody's own request nobody can tell."""
+    with vault.internal():  # shown to nobody
+        email = request.requester_email
+    if isinstance(email, vault.Unreadable) or (
+        getattr(request, f"sealed_{bound.ENVELOPE}") is None
+        and (request.pk, bound.ENVELOPE) in vault.keys.pairs_of([request.pk])
+    ):
+        raise history.NotAllowed(history.IN_DOUBT)
 
 
 def people_in(request: Request) -> set[UUID | None]:

@@ -194,8 +194,11 @@ def tombstone(request: Request, now: datetime) -> Result:
 
 
 def build_copy(request: Request, now: datetime) -> Result:
-    """Make the sealed copy."""
-    made = export.build(request, now=now)
+    """Make the sealed copy; later, where a key of the person's may be left of a write that was rolled back."""
+    try:
+        made = export.build(request, now=now)
+    except whose.NotYet:
+        return Wait(now + LOOK_LATER)
     return Done({"size": made.size, "expires_at": made.expires_at.isoformat()})
 
 

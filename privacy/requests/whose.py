@@ -25,7 +25,8 @@ from privacy.requests import bound
 from privacy.subjects import Subject
 from privacy.vault.keystore import pseudonyms
 
-Record = tuple[str, UUID]
+Record = tuple[str, UUID]  # label and number
+Pair = tuple[UUID, str]  # number and envelope
 
 
 def look(found: Collection[Facts]) -> tuple[dict[UUID, UUID], set[UUID]]:
@@ -55,16 +56,52 @@ def look(found: Collection[Facts]) -> tuple[dict[UUID, UUID], set[UUID]]:
     return counts_as, strange
 
 
-def require(person: UUID, known: Collection[UUID]) -> None:
-    """Raise bound.NotOurs unless these records are the person's by the key store, and all that are.
+class NotYet(Exception):
+    """A key of the person's has no row: a write that was rolled back has left it, and it ends within hours
+    (`collect`); or the row is away, and comes back. What would leave it out is done after that."""
 
-    Whoever tells the person that all of theirs has gone, or is in a copy, asks before. Not missed are records whose
-    rows lead to nobody by themselves, and keys that a crash has left without a row. Two queries of the key store; more
-    where it knows of other records of theirs.
+
+def require(person: UUID, known: Collection[Pair]) -> None:
+    """Raise bound.NotOurs unless these envelopes of records are the person's by the key store, and all that are; NotYet
+    where others may have been left by a write that was rolled back.
+
+    Whoever tells the person that all of theirs has gone, or is in a copy, asks before: a column that was emptied for a
+    moment hides what a row that was taken away does. Not missed are records whose rows lead to nobody by themselves.
+    Two queries of the key store; more where it knows of other records of theirs.
     """
-    sealed = vault.keys.still_sealed(("subject", person))
-    bound.require_owners(dict.fromkeys(set(known).difference(record for _, record in sealed), ("subject", person)))
-    if missing(person, [one for one in sealed if one[1] not in known]):
+    sealed = vault.keys.sealed_pairs(("subject", person))
+    others = {record for record, _ in known}.difference(record for _, record, _ in sealed)
+    bound.require_owners(dict.fromkeys(others, ("subject", person)))
+    left = {(label, record) for label, record, envelope in sealed if (record, envelope) not in known}
+    if lost := _lost(person, left):
+        if len(_orphans(lost)) < len(lost):
+            raise bound.NotOurs
+        raise NotYet
+
+
+def require_covered(covered: Collection[Record], known: Collection[Pair]) -> None:
+    """Raise bound.NotOurs where an envelope of one of these records, which a request about records covered when it
+    came, has a living key, is not among these, and its row does not stand there with it as its key's owner's.
+
+    A record on which the address was changed, or that was given to somebody, stands there whole, and is covered no
+    longer. One query of the key store; one for each kind where something is not among these.
+    """
+    living = vault.keys.pairs_of([record for _, record in covered])
+    left = {pair: owner for pair, owner in living.items() if pair not in known}
+    by_label: dict[str, set[UUID]] = {}
+    for label, record in covered:
+        if any(pair[0] == record for pair in left):
+            by_label.setdefault(label, set()).add(record)
+    for label, ids in by_label.items():
+        declaration = datamap.for_label(label)
+        rows: models.QuerySet[Any] = models.QuerySet(declaration.model).filter(pk__in=ids)
+        rows = rows.select_related(*declaration.related) if declaration.related else rows
+        for row in rows:
+            said = row.vault_owner()
+            for envelope in declaration.still_sealed(row):
+                if left.get((row.pk, envelope)) == said:
+                    del left[row.pk, envelope]
+    if left:
         raise bound.NotOurs
 
 
@@ -86,6 +123,19 @@ def records_of(declaration: Declaration, person: UUID) -> set[UUID]:
 def missing(person: UUID, sealed: Collection[Record]) -> list[Record]:
     """Return those of these records, whose living keys are the person's, to which no row of theirs leads, but for those
     whose rows lead to nobody by themselves, and for what a crash has left without a row."""
+    lost = _lost(person, sealed)
+    return sorted(lost.keys() - _orphans(lost))
+
+
+def _orphans(lost: Mapping[Record, bool]) -> set[Record]:
+    away = [one for one, is_there in lost.items() if not is_there]
+    found = vault.keys.may_be_orphans([record for _, record in away]) if away else set()
+    return {one for one in away if one[1] in found}
+
+
+def _lost(person: UUID, sealed: Collection[Record]) -> dict[Record, bool]:
+    """Return those of these records that are told of nowhere, each with whether its row is there: their rows lead
+    elsewhere, are away, or do not hold what the key store has of them."""
     left = set(sealed)
     there: set[Record] = set()
     for label in sorted({label for label, _ in sealed}):
@@ -94,17 +144,14 @@ def missing(person: UUID, sealed: Collection[Record]) -> list[Record]:
             left = {one for one in left if one[0] != label}  # of an app that is no longer here: they stand nowhere
             continue
         ids = [record for of, record in sealed if of == label]
-        rows: models.QuerySet[Any] = declaration.rows_of(person).filter(pk__in=ids)
-        left -= {(label, pk) for pk in rows.values_list("pk", flat=True)}
+        if declaration.facts is None:  # they end with another record, and are no part of a plan
+            rows: models.QuerySet[Any] = declaration.rows_of(person).filter(pk__in=ids)
+            left -= {(label, pk) for pk in rows.values_list("pk", flat=True)}
         if any(one[0] == label for one in left):
             every: models.QuerySet[Any] = models.QuerySet(declaration.model).filter(pk__in=ids)
             there |= {(label, pk) for pk in every.values_list("pk", flat=True)}
-    if not left:
-        return []
     left -= let_go(dict.fromkeys(left & there, person))
-    away = left - there
-    orphans = vault.keys.may_be_orphans([record for _, record in away]) if away else set()
-    return sorted(one for one in left if one[1] not in orphans)
+    return {one: one in there for one in left}
 
 
 def let_go(sealed: Mapping[Record, UUID]) -> set[Record]:
@@ -160,19 +207,22 @@ def _led(unlinked: Iterable[Record]) -> dict[Record, Record]:
 
 def unwitnessed(found: Iterable[Flagged]) -> list[Flagged]:
     """Return those of these rows that are not of the persons they lead to, by the key store; of a row that never had a
-    key it is asked whether the audit tells of it. One query of the key store; two more where rows have no key."""
+    key it is asked whether the audit tells of it as theirs. One query of the key store; five more where rows have no
+    key."""
     rows = list(found)
     owners = vault.keys.owners([one.record for one in rows]) if rows else {}
     bare = [(one.label, one.record) for one in rows if one.record not in owners]
     ended = vault.keys.ever([record for _, record in bare]) if bare else set()
-    told = audit.are_told(bare) if bare else set()
+    told = audit.people_in(bare) if bare else {}
+    names = pseudonyms.of_owners({one.subject for one in rows if one.record not in owners}) if told else {}
     return [
         one
         for one in rows
         if not (
             _is_as_said(one.subject, owners[one.record][1])
             if one.record in owners
-            else one.record not in ended and (one.label, one.record) in told
+            else one.record not in ended
+            and not told.get((one.label, one.record), set()).isdisjoint(names.get(one.subject, ()))
         )
     ]
 

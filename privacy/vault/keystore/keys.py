@@ -202,6 +202,31 @@ def still_sealed(owner: Owner) -> list[tuple[str, UUID]]:
     return rows
 
 
+def sealed_pairs(owner: Owner) -> list[tuple[str, UUID, str]]:
+    """Return (label, record, envelope) of the envelopes of the apps' records of which a live key is this owner's,
+    whatever their rows say; one query."""
+    with cursor() as cur:
+        cur.execute(
+            f"""SELECT label, record, envelope FROM vault_datakey
+                WHERE owner_kind = %s AND owner_id = %s::uuid AND destroyed_at IS NULL AND {_OF_APPS}
+                ORDER BY label, record, envelope""",  # noqa: S608 (a constant)
+            [owner[0], str(owner[1])],
+        )
+        rows: list[tuple[str, UUID, str]] = cur.fetchall()
+    return rows
+
+
+def pairs_of(records: Iterable[UUID]) -> dict[Pair, Owner]:
+    """Return the envelopes of these records that have a live key, with whose it is; one query."""
+    with cursor() as cur:
+        cur.execute(
+            """SELECT record, envelope, owner_kind, owner_id FROM vault_datakey
+               WHERE record = ANY(%s::uuid[]) AND destroyed_at IS NULL""",
+            [array(records)],
+        )
+        return {(record, envelope): (kind, owner) for record, envelope, kind, owner in cur.fetchall()}
+
+
 def owned(label: str, owner: Owner) -> set[UUID]:
     """Return the records of this kind of which a live key is this owner's, whatever their rows say; one query."""
     with cursor() as cur:

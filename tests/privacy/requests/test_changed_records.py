@@ -16,9 +16,9 @@ from privacy import audit, letters, vault
 from privacy.gate import Actor
 from privacy.letters.models import Letter
 from privacy.requests import addresses, filing, second, services, sight
-from privacy.requests.models import Request, SecondLook
+from privacy.requests.models import Export, Request, SecondLook
 from privacy.requests.states import State
-from tests import factories, pages
+from tests import factories, pages, roles
 from tests.asked import ANYBODY, NOW, PRIVACY, TODAY, Clock, run
 from tests.journeys.everybody import undone
 
@@ -105,6 +105,27 @@ def test_what_names_nobody_and_a_name_on_another_record_ask_nobody(client: Clien
     renamed(factories.communication(email="eve@else.example", contact_name="Ina Third"))
     assert request.reference in pages.check(opened(client, token(request)))
     assert open_questions(request) == []
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+def test_what_it_covered_when_it_came_is_left_out_by_no_row_that_hides_it(
+    client: Client, own: list[Communication], kind: str
+) -> None:
+    request, message = asked(kind), own[1]
+    opened(client, token(request))
+    bob = factories.customer("Bob", "Bell", email="bob@example.com").subject_id
+    for column, to in (("sealed_support", "NULL"), ("subject_id", f"'{bob}'")):
+        with undone():
+            with roles.otherwise("accounts_communication", column, message.pk, to):
+                run(request, Clock())
+                if kind == "erasure":
+                    services.confirm(request, request.plan_hash, actor=sight.acting_as(request), now=NOW)
+                    run(request, Clock(NOW + timedelta(hours=1)))
+                assert (request.state, request.last_error) == (State.CONFIRMED, "NotOurs"), column
+            assert not Export.objects.exists() and Communication.objects.count() == 2
+        request.refresh_from_db()
+    run(request, Clock())
+    assert request.step == "confirm" or Export.objects.filter(request=request).exists(), "the control"
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, connections, transaction
-from django.db.models.signals import post_save
 
 from accounts.models import Address, Communication, Customer, FreightAccount, LoginAddress, Session, User
 from orders.models import Order
@@ -342,16 +341,17 @@ def test_what_others_do_between_the_lease_and_the_step_costs_no_step(alice) -> N
     other = connection.copy()
     between: list[Any] = []
 
-    def leased(sender: type[Request], instance: Request, update_fields: Any, **_: Any) -> None:
-        if "tries" in (update_fields or ()) and between:
+    def leased(execute: Any, sql: str, *rest: Any) -> Any:
+        done = execute(sql, *rest)
+        if sql.startswith('UPDATE "privacy_request"') and '"tries"' in sql and between:
             transaction.on_commit(between.pop())
+        return done
 
     def hold() -> None:
         other.set_autocommit(False)
         with other.cursor() as cursor:
             cursor.execute("SELECT FROM privacy_request WHERE id = %s FOR UPDATE", [request.pk])
 
-    post_save.connect(leased, sender=Request)
     words, clock = [], Clock()
     try:
         for limit, act in (
@@ -362,13 +362,13 @@ def test_what_others_do_between_the_lease_and_the_step_costs_no_step(alice) -> N
             between.append(act)
             with connection.cursor() as cursor:
                 cursor.execute(limit)
-            words.append(execute.advance(request.pk, now=clock()))
+            with connection.execute_wrapper(leased):
+                words.append(execute.advance(request.pk, now=clock()))
             other.rollback()
             with connection.cursor() as cursor:
                 cursor.execute("RESET ALL")
             clock.now += timedelta(hours=2)
     finally:
-        post_save.disconnect(leased, sender=Request)
         other.close()
     assert words == ["busy", "retry", "stale"] and not between
     request.refresh_from_db()

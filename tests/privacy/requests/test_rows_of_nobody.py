@@ -19,6 +19,7 @@ from privacy import audit, vault
 from privacy.gate.system import system
 from privacy.requests import execute, whose
 from privacy.requests.models import Export, Request
+from privacy.requests.result import LOOK_LATER
 from privacy.requests.states import State
 from privacy.retention.models import Decision
 from privacy.sweep import arming, nightly
@@ -143,6 +144,35 @@ def test_a_copy_is_not_made_while_a_row_of_the_person_leads_to_nobody(alice: Cus
         assert stops(request, "build_copy") and not Export.objects.exists()
     to_step(request, "letter")
     assert Export.objects.filter(request=request).exists()
+
+
+def test_neither_removal_nor_copy_leaves_out_what_a_row_does_not_hold_for_a_moment(alice: Customer) -> None:
+    order = an_order(alice)
+    for place in (("accounts_customer", "sealed_account", alice.pk), ("orders_order", "sealed_fulfilment", order.pk)):
+        with roles.otherwise(*place, "NULL"):
+            removal = confirmed(alice)
+            assert stops(removal, "wait_for_access"), place
+        run(removal, LATER)
+        assert removal.state == State.PLANNED, "with all of hers it is another plan"
+    copy = filed(alice, "access")
+    to_step(copy, "build_copy")
+    with roles.otherwise(*place, "NULL"):
+        assert stops(copy, "build_copy") and not Export.objects.exists()
+    to_step(copy, "letter")
+    assert Export.objects.filter(request=copy).exists()
+
+
+def test_what_a_write_that_was_rolled_back_may_have_left_is_waited_for(alice: Customer) -> None:
+    """As a row that is away for a moment looks; the collector ends it within hours."""
+    for ask, step in ((confirmed, "wait_for_access"), (lambda one: filed(one, "access"), "build_copy")):
+        to_step(request := ask(alice), step)
+        record = uuid4()
+        vault.keys.make([vault.keys.Wanted(record, "order", Order.vault_label, ("subject", alice.subject_id))])
+        assert execute.advance(request.pk, now=NOW) == "waiting"
+        request.refresh_from_db()
+        assert (request.step, request.next_action_at, request.last_error) == (step, NOW + LOOK_LATER, "")
+        vault.keys.destroy([(record, "order")], now=NOW)
+        assert execute.advance(request.pk, now=NOW + LOOK_LATER) == step
 
 
 def test_fingerprints_are_left_of_the_person_and_of_nobody_else(alice: Customer, bob: Customer) -> None:

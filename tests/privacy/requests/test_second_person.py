@@ -323,6 +323,17 @@ def test_one_member_of_staff_alone_neither_copies_nor_erases_anybody(alice: Cust
     assert (export.live(request) is not None) is (kind == "access")
 
 
+def test_nobody_lets_a_request_go_on_of_which_the_file_that_says_who_asks_was_taken_away(alice: Customer) -> None:
+    """Whether it is their own request nobody could tell; it can end."""
+    request = confirm(file_by_staff(alice, "in_person"))
+    with roles.otherwise("privacy_request", "sealed_request_file", request.pk, "NULL"):
+        with pytest.raises(history.NotAllowed):
+            second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+        with pytest.raises(history.NotAllowed):
+            services.make_plan(Request.objects.get(), actor=PRIVACY, now=NOW)
+    second.decide(request, "go_on", actor=COLLEAGUE, now=NOW)
+
+
 def test_who_stated_the_identity_is_no_second_person(alice: Customer) -> None:
     request = file_by_staff(alice, "pending", actor=COLLEAGUE)
     proving.identify(request, "staff", subject=alice.subject_id, actor=PRIVACY, now=NOW)
