@@ -73,7 +73,9 @@ def require(person: UUID, known: Collection[Pair]) -> None:
     others = {record for record, _ in known}.difference(record for _, record, _ in sealed)
     bound.require_owners(dict.fromkeys(others, ("subject", person)))
     left = {(label, record) for label, record, envelope in sealed if (record, envelope) not in known}
-    if lost := _lost(person, left):
+    lost = _lost(person, left)
+    going = vault.deleted({record for _, record in lost}) if lost else set()  # their keys end with this transaction
+    if lost := {one: is_there for one, is_there in lost.items() if one[1] not in going}:
         if len(_orphans(lost)) < len(lost):
             raise bound.NotOurs
         raise NotYet
