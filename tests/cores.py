@@ -23,9 +23,12 @@ _now: set[int] = set()
 
 
 def begin() -> None:
-    """Choose this process's core, where there are several such processes and the system knows of cores."""
+    """Choose this process's core, where there are several such processes, one for each core at most, and the system
+    knows of cores: with more of them (`./test --all`) others work on a core while one waits."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None or not hasattr(os, "sched_setaffinity"):
+        return
+    if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > len(os.sched_getaffinity(0)):
         return
     _all.update(os.sched_getaffinity(0))
     _own.add(sorted(_all)[int(worker.removeprefix("gw")) % len(_all)])
