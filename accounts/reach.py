@@ -378,7 +378,7 @@ def _told(points: Iterable[ContactPoint]) -> dict[int, datetime]:
     if not since:
         return {}
     notices: dict[int, list[datetime | None]] = defaultdict(list)
-    rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME) if since else ()
+    rows = ContactLink.objects.filter(point__in=since, purpose=ContactLink.Purpose.NOT_ME)
     found = [one for one in rows if one.at >= since[one.point_id]]
     # What names another letter than it was written with told nobody.
     bound = {one.pk: one.letter_id for one in found if one.letter_id is not None and one.is_bound}

@@ -20,7 +20,7 @@ from privacy.requests import broker, grounds, history, proof, questions, second,
 from privacy.requests.history import NotAllowed
 from privacy.requests.models import Request, SecondLook
 from privacy.requests.proof import BadRequest
-from privacy.requests.sight import NotYours, locked, people_in, require_hand
+from privacy.requests.sight import NotYours, locked, people_in, require_file, require_hand
 from privacy.requests.states import State
 
 
@@ -97,6 +97,8 @@ def decide(
         raise BadRequest("There is no such decision about a refusal; it is refuse or answer.")
     with transaction.atomic():
         found = locked(request)
+        if outcome == SecondLook.Outcome.ANSWER:
+            require_file(found)
         if not may_decide(found, actor):
             require_another(actor, about=people_in(found))
             raise NotYours("A second person of the privacy team or an operator decides, who had no part in it.")

@@ -295,9 +295,9 @@ class Request(vault.SealedModel):
 
 @cache
 def _change(*names: str) -> Change | None:
-    """Return the UPDATE of these columns, None where one of the names is sealed."""
+    """Return the UPDATE of these columns, None where one of the names is sealed, or without any."""
     # Put together once: each step writes a request three times.
-    is_plain = all(set(names).isdisjoint(sealed) for sealed in Request.envelopes().values())
+    is_plain = bool(names) and all(set(names).isdisjoint(sealed) for sealed in Request.envelopes().values())
     return Change(Request, *names) if is_plain else None
 
 

@@ -7,7 +7,7 @@ it: who can write to the main database alone cannot change it. So whatever reads
 give or to leave something asks here.
 
 A row leads to nobody by itself only where the record that led to its person has ended, as the order of a payment does,
-or where the person is forgotten. A row without any key was written by the site where the audit tells of it.
+or where the person is forgotten. A row without any key is of whom it names where the audit tells of it as theirs.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _led(unlinked: Iterable[Record]) -> dict[Record, Record]:
 
 def unwitnessed(found: Iterable[Flagged]) -> list[Flagged]:
     """Return those of these rows that are not of the persons they lead to, by the key store; of a row that never had a
-    key it is asked whether the audit tells of it as theirs. One query of the key store; five more where rows have no
+    key it is asked whether the audit tells of it as theirs. One query of the key store; four more where rows have no
     key."""
     rows = list(found)
     owners = vault.keys.owners([one.record for one in rows]) if rows else {}

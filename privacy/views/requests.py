@@ -68,7 +68,7 @@ def request_new(request: HttpRequest, kind: str) -> HttpResponse:
         return _filed(request, kind, now)
     subject, today = request.user.subject_id, company_day(now)
     already = next(iter(listing.tell(_own(request).filter(kind=kind, state__in=OPEN_STATES)[:1])), None)
-    unproved = already if already and already.waits_for_proof else None
+    unproved = already if already and already.waits_for_proof and not already.is_in_doubt else None
     if unproved:  # anybody can ask with an address: that keeps nobody from asking here, and this one goes on then
         already = None
     context = {

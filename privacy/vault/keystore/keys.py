@@ -191,15 +191,7 @@ def people() -> int:
 def still_sealed(owner: Owner) -> list[tuple[str, UUID]]:
     """Return (label, record) of the records of the apps of which a live key is this owner's, whatever their rows say;
     one query."""
-    with cursor() as cur:
-        cur.execute(
-            f"""SELECT DISTINCT label, record FROM vault_datakey
-                WHERE owner_kind = %s AND owner_id = %s::uuid AND destroyed_at IS NULL AND {_OF_APPS}
-                ORDER BY label, record""",  # noqa: S608 (a constant)
-            [owner[0], str(owner[1])],
-        )
-        rows: list[tuple[str, UUID]] = cur.fetchall()
-    return rows
+    return list(dict.fromkeys((label, record) for label, record, _ in sealed_pairs(owner)))
 
 
 def sealed_pairs(owner: Owner) -> list[tuple[str, UUID, str]]:

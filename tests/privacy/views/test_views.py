@@ -21,7 +21,7 @@ from privacy.gate import log
 from privacy.gate.system import system
 from privacy.models import AccessEntry, Export, Letter, OneTimeLink, Request
 from privacy.requests import codes, execute, filing, writing
-from tests import factories, pages
+from tests import factories, pages, roles
 from tests.factories import an_order, an_rma
 
 pytestmark = pytest.mark.django_db
@@ -255,6 +255,9 @@ def test_what_a_stranger_asked_with_an_address_keeps_nobody_from_asking(
         assert "Nothing has been done yet" in text and about.reference in text
         assert "You have asked for" not in text and "under way" not in text and "is being made" not in text
     assert "ask for it here" in text
+    with roles.otherwise("privacy_request", "mac", about.pk, "'somebody'"):
+        assert "our staff have to look at it" in (text := pages.check(hers.get(page)))
+        assert "that request goes on" not in text
     answer = hers.post(page, follow=True)
     about.refresh_from_db()
     assert about.is_identified and Request.objects.filter(kind=kind).count() == 1
